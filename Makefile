@@ -1,0 +1,48 @@
+# make run: everything from nothing to a predictor.  make test: all tests.  make help: the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+STAMP_DEV := .venv/.installed-dev
+
+.PHONY: help run ui test lint bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: $(STAMP) ## install what is needed, then integrate, describe, train, predict, report
+	$(BIN)/matstrata run
+
+ui: $(STAMP) ## open the Dagster UI
+	$(BIN)/matstrata ui
+
+test: $(STAMP_DEV) ## run all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP_DEV) ## style, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP_DEV) ## our speed beside our peers'
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: $(STAMP_DEV) ## pin all dependencies anew, with hashes
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove the environment and the caches; the store stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Matstrata needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMP_DEV): requirements-dev.txt $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,206 @@
+"""The `matstrata` command. Each subcommand parses its words, calls a package, and prints.
+
+Everything heavy is imported by the subcommand that needs it: `matstrata --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from schemas.errors import InputError, WorkError
+
+app = typer.Typer(
+    name="matstrata",
+    help="Materials data from many sources in one validated, versioned store: SQL, descriptors, stacked predictions.",
+    epilog="Start with 'matstrata run'; 'matstrata status' shows the settings. "
+    "Exit codes: 0 done, 1 the work failed, 2 the request or its input was wrong.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+PropertyOption = Annotated[
+    str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
+]
+
+
+class Format(StrEnum):
+    """How `sql` prints its result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def main() -> None:
+    """Run the command, and turn errors into a sentence and an exit code."""
+    try:
+        app()
+    except InputError as error:
+        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(2)
+    except WorkError as error:
+        err.print(f"[bold red]failed:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("stopped; what was committed stays, nothing is half-written. The same command carries on.")
+        sys.exit(130)
+    except BrokenPipeError:  # 'matstrata sql … | head'
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.command()
+def run(
+    properties: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROPERTY]...", help="Which properties to build, e.g. band_gap.  [default: refractive_index]"
+        ),
+    ] = None,
+) -> None:
+    """Do everything: ingest, validate, describe, train, stack, predict, report.
+
+    What did not change since the last run is not done again. The default needs no network: its two sources come with
+    the installed packages. 'matstrata run band_gap' needs three pinned files, from MATSTRATA_MIRROR or the network.
+    """
+    from pipelines.defs.resources import locate_sources
+    from schemas.ensembles import get_ensemble
+
+    specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
+    locate_sources(source for spec in specs for source in spec.sources)
+    with _progress("starting"):
+        from pipelines.definitions import execute  # deferred: 3 s, Dagster
+
+        for spec in specs:
+            execute(spec)
+    from pipelines.reports.summary import print_summary
+    from store.lake import Lake
+    from store.settings import Settings
+
+    for spec in specs:
+        print_summary(out, Lake(Settings().store), spec)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.")],
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
+    as_of: Annotated[int | None, typer.Option("--as-of", help="Ask the store as it was on this snapshot.")] = None,
+) -> None:
+    """Query the store. Read-only; it can't reach files or the network.
+
+    Tables: sources, materials, observations, labels, rejections, validations, feature_sets, features.<name>_v<version>,
+    training_sets, models, model_metrics, out_of_fold, predictions. 'DESCRIBE observations' shows columns.
+    """
+    from pipelines.output import write_result
+    from store.lake import Lake
+    from store.query import connect_locked, query
+    from store.settings import Settings
+
+    con = connect_locked(Lake(Settings().store), as_of)
+    try:
+        write_result(query(con, statement), format, output, out)
+    finally:
+        con.close()
+
+
+@app.command()
+def predict(
+    formulas: Annotated[
+        list[str], typer.Argument(metavar="FORMULA...", help="Compositions, e.g. GaN 'Ag0.5Pb1.75GeSe4'.")
+    ],
+    property: PropertyOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per formula.")] = False,
+) -> None:
+    """Predict a property: value, 90 % interval, domain, what each source says, measured neighbours, whom to cite."""
+    from pipelines.output import print_predictions
+    from pipelines.predictor import Predictor
+
+    predictor = Predictor.load(property)
+    results = predictor.predict(formulas)
+    print_predictions(out, results, as_json=as_json)
+    if any(result.reason for result in results):
+        raise typer.Exit(2)
+
+
+@app.command()
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the settings and where they come from, and what the store holds."""
+    from pipelines.output import print_status
+    from store.lake import Lake
+    from store.settings import Settings, describe
+    from store.status import summarise
+
+    settings = Settings()
+    print_status(out, describe(settings), summarise(Lake(settings.store)), as_json=as_json)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI: assets, checks, runs, schedules. Ends with Ctrl-C."""
+    home = _dagster_home()
+    err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", host, "-p", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[None]:
+    """Print what the packages log, each line with the time since the start; a spinner where a person looks on."""
+    import time
+
+    _dagster_home()
+    started = time.monotonic()
+    logger = logging.getLogger("matstrata")
+    with err.status(text) as spinner:
+
+        class Lines(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                message = record.getMessage()
+                err.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {_plain(message)}", soft_wrap=True)
+                spinner.update(_plain(message))
+
+        handler = Lines(logging.INFO)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+def _dagster_home() -> str:
+    """Where Dagster keeps its runs: the project's folder, unless DAGSTER_HOME says otherwise."""
+    from store.settings import PROJECT
+
+    return os.environ.setdefault("DAGSTER_HOME", str(PROJECT / "dagster_home"))
+
+
+def _plain(message: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(message))
+
+
+if __name__ == "__main__":
+    main()

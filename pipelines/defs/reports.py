@@ -1,0 +1,38 @@
+"""Assets of the reports: one self-contained page per property."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipelines.defs.automation import WHEN_CHANGED
+from pipelines.defs.learning import predictions_key
+from pipelines.defs.resources import StoreResource
+from schemas.ensembles import EnsembleSpec
+
+
+def report_key(spec: EnsembleSpec) -> dg.AssetKey:
+    """The key of a property's report."""
+    return dg.AssetKey(["reports", spec.name])
+
+
+def report_asset(spec: EnsembleSpec) -> dg.AssetsDefinition:
+    """The report of a property: written anew when anything in it changed."""
+
+    @dg.asset(
+        key=report_key(spec),
+        deps=[predictions_key(spec)],
+        group_name=spec.name,
+        kinds={"html"},
+        description=f"{spec.predicts.title}: parity, errors, coverage, sources, rejections, on one page.",
+        automation_condition=WHEN_CHANGED,
+    )
+    def report(store: StoreResource) -> dg.MaterializeResult:
+        from pipelines.reports.file import write_report  # deferred: 1 s, plotly
+
+        written = write_report(store.lake(), spec.name)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(written.version),
+            metadata={"page": dg.MetadataValue.path(str(written.path)), "written anew": written.anew},
+        )
+
+    return report

@@ -1,0 +1,49 @@
+"""The resource that assets share: the store, the contracts and the files they name, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+from pipelines.ingest.files import locate_all
+from pipelines.ingest.records import SourceFile
+from schemas.contracts import Contract, load_contracts
+from schemas.errors import InputError
+from store.lake import Lake
+from store.settings import Settings
+
+
+def contracts() -> Mapping[str, Contract]:
+    """All contracts: the shipped ones and those of `MATSTRATA_CONTRACTS`."""
+    return load_contracts(Settings().contracts)
+
+
+def get_contract(source: str) -> Contract:
+    """The contract of a source, as it stands now.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = contracts()
+    if source not in known:
+        raise InputError(f"unknown source {source!r}; known: {', '.join(known)}. Add a contract to schemas/sources/")
+    return known[source]
+
+
+def locate_sources(sources: Iterable[str]) -> Mapping[str, tuple[SourceFile, ...]]:
+    """The files of several sources, all found or one error for all that are wanted."""
+    settings = Settings()
+    wanted = {source: get_contract(source).files for source in sources}
+    return locate_all(wanted, cache=settings.cache, mirrors=settings.mirror)
+
+
+class StoreResource(dg.ConfigurableResource):
+    """The DuckLake store of the settings, made where it does not exist yet."""
+
+    def lake(self) -> Lake:
+        """The store, ready to be read and written."""
+        settings = Settings()
+        lake = Lake(settings.store, settings.lock_timeout)
+        lake.init()
+        return lake

@@ -1,0 +1,100 @@
+"""Assets of the sources: the files out in the world, and the observations that each becomes, with their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from pipelines.defs.automation import WHEN_CHANGED
+from pipelines.defs.resources import StoreResource, get_contract, locate_sources
+from pipelines.ingest.refresh import refresh_source
+from schemas.contracts import Contract
+from store.checks import conservation, validation_summary
+from store.sources import content_version
+
+GROUP = "sources"
+
+
+def source_key(source: str) -> dg.AssetKey:
+    """The key of a source's files."""
+    return dg.AssetKey(["sources", source])
+
+
+def observations_key(source: str) -> dg.AssetKey:
+    """The key of a source's observations."""
+    return dg.AssetKey(["observations", source])
+
+
+def source_spec(contract: Contract) -> dg.AssetSpec:
+    """The files of a source: not made by us, but where the lineage starts."""
+    return dg.AssetSpec(
+        source_key(contract.source),
+        description=f"{contract.title}\n\n{contract.description}",
+        group_name=GROUP,
+        kinds={contract.kind},
+        metadata={
+            "licence": contract.licence,
+            "citation": dg.MetadataValue.md(f"```bibtex\n{contract.citation.bibtex}\n```"),
+            "files": [file.label for file in contract.files],
+        },
+    )
+
+
+def observations_asset(contract: Contract) -> dg.AssetsDefinition:
+    """The observations of a source: refreshed by difference, never half-written."""
+    key = observations_key(contract.source)
+    hours = contract.refresh.freshness_hours
+
+    @dg.asset(
+        key=key,
+        deps=[source_key(contract.source)],
+        group_name=GROUP,
+        kinds={"ducklake", contract.kind},
+        description=f"Observations of {contract.title}: validated, in canonical units.",
+        automation_condition=WHEN_CHANGED,
+        freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=hours)) if hours else None,
+        check_specs=[
+            dg.AssetCheckSpec("conservation", asset=key, blocking=True, description="records in = accepted + rejected"),
+            dg.AssetCheckSpec("validation", asset=key, blocking=True, description="the expectations of the contract"),
+        ],
+    )
+    def observations(store: StoreResource) -> Iterator[dg.MaterializeResult]:
+        lake = store.lake()
+        current = get_contract(contract.source)
+        done = refresh_source(lake, current, locate_sources([current.source])[current.source])
+        conserved = conservation(lake, current.source)
+        validated = validation_summary(lake, current.source)
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(content_version(lake, current.source)),
+            metadata={
+                "dagster/row_count": conserved.observations,
+                "records in": done.rows_in,
+                "records accepted": done.rows_accepted,
+                "records rejected": done.rows_rejected,
+                "observations added": done.inserted,
+                "observations changed": done.updated,
+                "observations removed": done.deleted,
+                "rejections by rule": dg.MetadataValue.md(conserved.rejections_table()),
+                "snapshot": lake.snapshot(),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="conservation",
+                    passed=conserved.holds,
+                    metadata={
+                        "records in": conserved.rows_in,
+                        "accepted": conserved.accepted,
+                        "rejected": conserved.rejected,
+                    },
+                ),
+                dg.AssetCheckResult(
+                    check_name="validation",
+                    passed=validated.holds,
+                    metadata={"expectations": dg.MetadataValue.md(validated.table())},
+                ),
+            ],
+        )
+
+    return observations

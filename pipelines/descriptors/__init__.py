@@ -1,0 +1,1 @@
+"""Materials, structures and molecules become feature columns: pure functions of their input."""

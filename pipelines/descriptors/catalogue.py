@@ -1,0 +1,57 @@
+"""The feature sets: every one is declared here, once.
+
+Not here: how descriptors are computed (one module per set), nor where they are kept (`store.features`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pipelines.descriptors import magpie, stoichiometry
+from pipelines.descriptors.columns import DescriptorColumn
+from schemas.errors import InputError
+from schemas.tables import REAL, Column
+from store.features import FeatureSet
+
+_HERE = Path(__file__).parent
+_SHARED = (_HERE / "composition_sets.py",)
+
+
+def _column(column: DescriptorColumn) -> Column:
+    unit = None if column.unit == "dimensionless" else column.unit
+    return Column(column.name, REAL, f"{column.description} (matminer: {column.matminer})", unit)
+
+
+_SETS = (
+    FeatureSet(
+        name="magpie",
+        description="132 statistics of elemental properties over the composition (Ward et al. 2016)",
+        columns=tuple(map(_column, magpie.COLUMNS)),
+        compute=magpie.compute,
+        code=(_HERE / "magpie.py", *_SHARED),
+        data_files=magpie.data_files(),
+    ),
+    FeatureSet(
+        name="stoichiometry",
+        description="number of elements and p-norms of the atomic fractions (Ward et al. 2016)",
+        columns=tuple(map(_column, stoichiometry.COLUMNS)),
+        compute=stoichiometry.compute,
+        code=(_HERE / "stoichiometry.py", *_SHARED),
+    ),
+)
+
+FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType({feature_set.name: feature_set for feature_set in _SETS})
+
+
+def get_feature_set(name: str) -> FeatureSet:
+    """The feature set called `name`.
+
+    Raises:
+        InputError: there is none; the message lists those that exist.
+    """
+    try:
+        return FEATURE_SETS[name]
+    except KeyError:
+        raise InputError(f"unknown feature set {name!r}; known: {', '.join(FEATURE_SETS)}") from None

@@ -1,0 +1,298 @@
+"""Raw records to observations: formulas parsed, numbers read, units converted, and every refusal explained.
+
+Pure: tables in, tables out. Not here: reading files (`readers`), rules on values (`validation`), writing (`refresh`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipelines.ingest.records import RawRecords, ReadError, Rejection
+from schemas.composition import Composition, FormulaError, parse_formula
+from schemas.contracts import Contract, ValueColumn
+from schemas.properties import get_property
+from schemas.tables import TABLES
+from schemas.units import convert
+
+_KINDS = ("experiment", "computation")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Observations (schema of the table) and the records refused; each input record is in exactly one of the two."""
+
+    observations: pa.Table
+    rejections: tuple[Rejection, ...]
+    rows_in: int
+
+
+class _Faults:
+    """The first fault of each record: the record is refused for it, whatever else is wrong with it."""
+
+    def __init__(self, n: int) -> None:
+        self.sound = np.ones(n, dtype=bool)
+        self.found: dict[int, tuple[str, str]] = {}
+
+    def add(self, row: int, rule_id: str, reason: str) -> None:
+        if self.sound[row]:
+            self.sound[row] = False
+            self.found[row] = (rule_id, reason)
+
+
+def observe(contract: Contract, raw: RawRecords) -> Observed:
+    """Turn the raw records of a source into observations.
+
+    Raises:
+        ReadError: a column that the contract names is not in the file.
+    """
+    table = raw.table.combine_chunks()
+    _require_columns(contract, table)
+    faults = _Faults(table.num_rows)
+    compositions = _parse_formulas(contract, table, faults)
+    kinds = _read_kinds(contract, table, faults)
+    temperatures = _read_temperatures(contract, table, faults)
+    conditions = _merge_conditions(contract, table, compositions, faults)
+    numbers = {value.column: _read_numbers(contract, value, table, faults) for value in contract.values}
+    _refuse_empty(numbers, faults)
+    keys = _identify(contract, table, faults)
+
+    sound = np.flatnonzero(faults.sound)
+    reference = contract.columns.reference
+    shared = {
+        "key": keys,
+        "source_record": table["source_record"],
+        "file_sha256": table["file_sha256"],
+        "formula_reported": table[contract.columns.formula],
+        "material_id": compositions.material_ids,
+        "kind": kinds,
+        "temperature_k": pa.array(temperatures, from_pandas=True),
+        "conditions": conditions,
+        "reference": table[reference] if reference else pa.nulls(table.num_rows, pa.string()),
+    }
+    base = pa.table(shared).take(pa.array(sound))
+    pieces = [
+        _observations_of(value, base, numbers[value.column][sound], table[value.column].take(pa.array(sound)))
+        for value in contract.values
+    ]
+    rejections = (*raw.rejections, *_rejections(table, faults))
+    return Observed(_finish(contract, pa.concat_tables(pieces)), rejections, raw.table.num_rows + len(raw.rejections))
+
+
+def quarantine(observed: Observed, raw: RawRecords, broken: Mapping[str, tuple[str, str]]) -> Observed:
+    """Move the records named in `broken` (source_record -> rule_id, reason) from the observations to the rejections."""
+    if not broken:
+        return observed
+    names = pa.array(list(broken), pa.string())
+    table = raw.table
+    refused = table.filter(pc.is_in(table["source_record"], value_set=names))
+    rejections = tuple(
+        Rejection(record, *broken[record], raw=text, file_sha256=sha256)
+        for record, text, sha256 in zip(
+            refused["source_record"].to_pylist(),
+            refused["raw"].to_pylist(),
+            refused["file_sha256"].to_pylist(),
+            strict=True,
+        )
+    )
+    kept = observed.observations.filter(pc.invert(pc.is_in(observed.observations["source_record"], value_set=names)))
+    return Observed(kept, observed.rejections + rejections, observed.rows_in)
+
+
+def _require_columns(contract: Contract, table: pa.Table) -> None:
+    needed = {*contract.columns.named().values(), *(value.column for value in contract.values)}
+    absent = sorted(needed - set(table.column_names))
+    if absent:
+        there = [name for name in table.column_names if name not in {"raw", "file_sha256"}]
+        raise ReadError(
+            f"source {contract.source}: the data have no column {', '.join(map(repr, absent))}; they have: "
+            f"{', '.join(map(repr, there))}. Correct 'columns' and 'values' of the contract, or the file"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compositions:
+    material_ids: pa.Array
+    space_groups: pa.Array
+
+
+def _parse_formulas(contract: Contract, table: pa.Table, faults: _Faults) -> _Compositions:
+    encoded = pc.dictionary_encode(table[contract.columns.formula].combine_chunks())
+    parsed = [_parse(text, contract.max_amount) for text in encoded.dictionary.to_pylist()]
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    wrong = np.array([isinstance(result, FormulaError) for result in parsed], dtype=bool)
+    for row in np.flatnonzero(wrong[indices]) if parsed else ():
+        error = parsed[indices[row]]
+        assert isinstance(error, FormulaError)
+        faults.add(int(row), error.rule_id, str(error))
+    good = [result if isinstance(result, Composition) else None for result in parsed]
+    material_ids = pa.array([c.material_id if c else None for c in good], pa.string())
+    space_groups = pa.array([c.space_group if c else None for c in good], pa.int64())
+    return _Compositions(material_ids.take(encoded.indices), space_groups.take(encoded.indices))
+
+
+def _parse(text: str, max_amount: float) -> Composition | FormulaError:
+    try:
+        return parse_formula(text, max_amount=max_amount)
+    except FormulaError as error:
+        return error
+
+
+def _read_kinds(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
+    if contract.columns.kind is None:
+        return pa.repeat(pa.scalar(contract.kind), table.num_rows)
+    column = table[contract.columns.kind].combine_chunks()
+    for row in np.flatnonzero(~pc.is_in(column, value_set=pa.array(_KINDS)).to_numpy(zero_copy_only=False)):
+        faults.add(int(row), "kind.unknown", f"kind is {column[int(row)].as_py()!r}; use 'experiment' or 'computation'")
+    return column
+
+
+def _read_temperatures(contract: Contract, table: pa.Table, faults: _Faults) -> NDArray[np.float64]:
+    constant = contract.constants.temperature_k
+    temperatures = np.full(table.num_rows, np.nan if constant is None else constant)
+    if contract.columns.temperature_k is not None:
+        texts = table[contract.columns.temperature_k]
+        stated = ~_is_missing(contract, texts)
+        read = _numbers(texts)
+        temperatures[stated] = read[stated]
+        for row in np.flatnonzero(stated & ~(np.isfinite(read) & (read > 0))):
+            faults.add(
+                int(row),
+                "temperature.not_positive",
+                f"temperature {texts[int(row)].as_py()!r} is not a positive number of kelvin",
+            )
+    return temperatures
+
+
+def _merge_conditions(contract: Contract, table: pa.Table, compositions: _Compositions, faults: _Faults) -> pa.Array:
+    constants = dict(contract.constants.conditions)
+    column = contract.columns.conditions
+    texts = table[column].to_pylist() if column else [None] * table.num_rows
+    groups = compositions.space_groups.to_pylist()
+    made: dict[tuple[str | None, int | None], str | None] = {}
+    for row, pair in enumerate(zip(texts, groups, strict=True)):
+        if pair not in made:
+            made[pair] = _conditions(constants, *pair)
+        if made[pair] is None:
+            faults.add(row, "conditions.malformed", f"conditions {pair[0]!r} are not a JSON object")
+    return pa.array([made[pair] for pair in zip(texts, groups, strict=True)], pa.string())
+
+
+def _conditions(constants: Mapping[str, Any], text: str | None, space_group: int | None) -> str | None:
+    merged = dict(constants)
+    if text:
+        try:
+            stated = json.loads(text)
+        except json.JSONDecodeError:
+            return None
+        if not isinstance(stated, dict):
+            return None
+        merged |= stated
+    if space_group is not None:
+        merged["space_group"] = space_group
+    return json.dumps(merged, sort_keys=True, ensure_ascii=False)
+
+
+def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, faults: _Faults) -> NDArray[np.float64]:
+    texts = table[value.column]
+    missing = _is_missing(contract, texts)
+    read = _numbers(texts)
+    for row in np.flatnonzero(~missing & ~np.isfinite(read)):
+        faults.add(
+            int(row),
+            "value.not_a_number",
+            f"column {value.column!r} holds {texts[int(row)].as_py()!r}, which is not a finite number; "
+            f"give the number alone, in {value.unit}, or add the text to 'missing'",
+        )
+    read[missing] = np.nan
+    return read
+
+
+def _refuse_empty(numbers: Mapping[str, NDArray[np.float64]], faults: _Faults) -> None:
+    columns = ", ".join(repr(column) for column in numbers)
+    empty = np.logical_and.reduce([np.isnan(read) for read in numbers.values()])
+    for row in np.flatnonzero(empty):
+        faults.add(int(row), "value.missing", f"no value in {columns}")
+
+
+def _identify(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
+    """A key for each record: its id, or its content with a running number where repeats are independent."""
+    identifier = contract.columns.record_id
+    keys = table[identifier or "raw"].combine_chunks()
+    with duckdb.connect() as con:
+        con.register("records", pa.table({"i": np.arange(len(keys)), "k": keys, "sound": faults.sound}))
+        ordered = con.execute(
+            "SELECT i, row_number() OVER (PARTITION BY k, sound ORDER BY i) AS nth, "
+            "first_value(i) OVER (PARTITION BY k, sound ORDER BY i) AS first FROM records ORDER BY i"
+        ).to_arrow_table()
+    nth, first = (ordered[name].to_numpy() for name in ("nth", "first"))
+    positions = table["source_record"]
+    if contract.replicates == "reject":
+        for row in np.flatnonzero(nth > 1):
+            there = positions[int(first[row])].as_py()
+            what = f"{identifier} {keys[int(row)].as_py()!r}" if identifier else "the whole record"
+            faults.add(int(row), "record.duplicate", f"{what} stands already in {there}; drop one of the two")
+    return pc.binary_join_element_wise(keys, ordered["nth"].combine_chunks().cast(pa.string()), "#")
+
+
+def _observations_of(
+    value: ValueColumn, base: pa.Table, numbers: NDArray[np.float64], texts: pa.ChunkedArray
+) -> pa.Table:
+    present = np.flatnonzero(~np.isnan(numbers))
+    unit = get_property(value.property).unit
+    piece = base.take(pa.array(present))
+    constants = {"column": value.column, "property": value.property, "unit": unit, "unit_reported": value.unit}
+    for name, constant in constants.items():
+        piece = piece.append_column(name, pa.repeat(pa.scalar(constant), piece.num_rows))
+    return piece.append_column("value", pa.array(convert(numbers[present], value.unit, unit))).append_column(
+        "value_reported", texts.take(pa.array(present))
+    )
+
+
+def _finish(contract: Contract, pieces: pa.Table) -> pa.Table:
+    """Add what all observations share, and their hashes."""
+    columns = TABLES["observations"].column_names
+    content = [c for c in columns if c not in {"observation_id", "record_hash", "file_sha256", "source_record"}]
+    hashed = ", chr(31), ".join(f"coalesce(CAST({column} AS VARCHAR), chr(30))" for column in content)
+    default = f"https://doi.org/{contract.citation.doi}" if contract.citation.doi else contract.citation.bibtex
+    with duckdb.connect() as con:
+        con.register("pieces", pieces)
+        finished = con.execute(
+            f"SELECT {', '.join(columns[:-1])}, md5(concat({hashed})) AS record_hash FROM ("
+            "SELECT * EXCLUDE (reference), $source AS source, $method AS method, "
+            "CAST(NULL AS VARCHAR) AS structure_id, CAST(NULL AS DOUBLE) AS uncertainty, "
+            "coalesce(nullif(reference, ''), $reference) AS reference, "
+            'md5(concat($source, chr(31), key, chr(31), property, chr(31), "column")) AS observation_id FROM pieces)',
+            {"source": contract.source, "method": contract.method, "reference": default},
+        ).to_arrow_table()
+    return finished.cast(TABLES["observations"].arrow_schema)
+
+
+def _rejections(table: pa.Table, faults: _Faults) -> list[Rejection]:
+    rows = sorted(faults.found)
+    refused = table.select(["source_record", "raw", "file_sha256"]).take(pa.array(rows, pa.int64())).to_pylist()
+    return [
+        Rejection(record["source_record"], *faults.found[row], raw=record["raw"], file_sha256=record["file_sha256"])
+        for row, record in zip(rows, refused, strict=True)
+    ]
+
+
+def _is_missing(contract: Contract, texts: pa.ChunkedArray) -> NDArray[np.bool_]:
+    spelled = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(contract.missing, pa.string()))
+    return pc.or_(pc.is_null(texts), spelled).to_numpy()
+
+
+def _numbers(texts: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Texts to numbers; NaN where a text is no number."""
+    with duckdb.connect() as con:
+        con.register("texts", pa.table({"i": np.arange(len(texts)), "t": texts}))
+        read = con.execute("SELECT try_cast(trim(t) AS DOUBLE) AS v FROM texts ORDER BY i").to_arrow_table()["v"]
+    return read.to_numpy(zero_copy_only=False).astype(np.float64)

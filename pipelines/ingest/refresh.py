@@ -1,0 +1,154 @@
+"""Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed.
+
+Not here: how each of these is done (the other modules of this package, and `store.sources`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipelines.ingest.observations import Observed, observe, quarantine
+from pipelines.ingest.readers import get_reader
+from pipelines.ingest.records import SourceFile
+from pipelines.ingest.validation import Validation, validate
+from schemas.contracts import Contract
+from schemas.properties import get_property
+from schemas.tables import TABLES
+from store.lake import Lake
+from store.signatures import code_signature, signature
+from store.sources import ingested, refresh
+
+log = logging.getLogger("matstrata.ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What a refresh found and did; `changed` is false where the source is as it was."""
+
+    source: str
+    rows_in: int
+    rows_accepted: int
+    rows_rejected: int
+    inserted: int
+    updated: int
+    deleted: int
+    changed: bool
+
+
+def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) -> Ingested:
+    """Bring the store up to date with a source.
+
+    Nothing is read where files, contract and code are those of the last refresh; nothing is written of what did not
+    change.
+
+    Raises:
+        ReadError: a file is unusable.
+        WorkError: a table-level rule failed, or the commit did; the store is as it was.
+    """
+    current = _signature(contract, files)
+    before = ingested(lake, contract.source)
+    if before is not None and before["signature"] == current:
+        log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
+        counts = (before["rows_in"], before["rows_accepted"], before["rows_rejected"])
+        return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
+    log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
+    raw = get_reader(contract.reader)(files, contract.options)
+    observed = observe(contract, raw)
+    log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
+    validation = validate(observed.observations, contract)
+    observed = quarantine(observed, raw, validation.quarantined)
+    rejected = len(observed.rejections)
+    now = datetime.now(UTC)
+    hashes = [file.sha256 for file in files]
+    window = contract.reconcile.temperature_k or (None, None)
+    row = {
+        "source": contract.source,
+        "title": contract.title,
+        "kind": contract.kind,
+        "method": contract.method,
+        "licence": contract.licence,
+        "citation": contract.citation.bibtex,
+        "doi": contract.citation.doi,
+        "file_sha256": hashes[0] if len(hashes) == 1 else signature(hashes),
+        "files": json.dumps([{"name": file.name, "sha256": file.sha256} for file in files]),
+        "contract_sha256": contract.sha256,
+        "signature": current,
+        "policy": contract.reconcile.policy,
+        "label_min_temperature_k": window[0],
+        "label_max_temperature_k": window[1],
+        "rows_in": observed.rows_in,
+        "rows_accepted": observed.rows_in - rejected,
+        "rows_rejected": rejected,
+        "refreshed_at": now,
+    }
+    done = refresh(
+        lake,
+        row,
+        observed.observations,
+        _rejections_table(contract, observed),
+        _validations_table(row, validation, now),
+    )
+    log.info(
+        "%s: %s records in, %s accepted, %s rejected; %s observations added, %s changed, %s removed",
+        contract.source,
+        *(f"{count:,}" for count in (observed.rows_in, row["rows_accepted"], rejected)),
+        *(f"{count:,}" for count in (done.inserted, done.updated, done.deleted)),
+    )
+    return Ingested(
+        contract.source,
+        observed.rows_in,
+        observed.rows_in - rejected,
+        rejected,
+        done.inserted,
+        done.updated,
+        done.deleted,
+        done.changed,
+    )
+
+
+def _signature(contract: Contract, files: Sequence[SourceFile]) -> str:
+    vocabulary = [get_property(name).model_dump() for name in contract.properties]
+    schemas = Path(__file__).parents[2] / "schemas"
+    code = code_signature([Path(__file__).parent, schemas])
+    return signature(contract.sha256, [file.sha256 for file in files], vocabulary, code)
+
+
+def _rejections_table(contract: Contract, observed: Observed) -> pa.Table:
+    rows = [
+        {
+            "source": contract.source,
+            "source_record": rejection.source_record,
+            "rule_id": rejection.rule_id,
+            "reason": rejection.reason,
+            "raw": rejection.raw,
+            "file_sha256": rejection.file_sha256,
+        }
+        for rejection in observed.rejections
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["rejections"].arrow_schema)
+
+
+def _validations_table(row: Mapping[str, object], validation: Validation, now: datetime) -> pa.Table:
+    rows = [
+        {
+            "source": row["source"],
+            "rule_id": result.rule_id,
+            "column": result.column,
+            "property": result.property,
+            "severity": result.severity,
+            "success": result.success,
+            "checked": result.checked,
+            "unexpected": result.unexpected,
+            "file_sha256": row["file_sha256"],
+            "validated_at": now,
+        }
+        for result in validation.results
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["validations"].arrow_schema)

@@ -1,0 +1,369 @@
+"""The ensemble of one property: helper models, level-1 regressors, weights, intervals, domain, in one predictor.
+
+Not here: how good it is (`evaluation`), how it is saved (`persistence`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.learning import domain, intervals
+from pipelines.learning.errors import LearningError
+from pipelines.learning.level1 import VIEWS, Level1, Setting, Testimony, View, fit_level1, testify, view_inputs
+from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
+from pipelines.learning.samples import Samples, known_values, target_values
+from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
+from pipelines.learning.stacking import cross_weighted, fit_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from pipelines.learning.source_models import SourceModel
+
+FEWEST = 10  # materials: below, nothing can be held out twice over
+SHOWN = 5  # nearest materials given with a prediction
+VALUE_RANGE = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Level-1 regressors with weights, intervals and domain, over inputs that are already made.
+
+    Attributes:
+        setting: What it may know of the computations.
+        levels: Regressors, one entry for each view of the setting.
+        weights: (c,) share of each regressor, over the views in order.
+        calibration: Turns difficulties into half-widths.
+        neighbourhood: The training materials as points.
+        domain: Where it may be trusted.
+        bounds: Smallest and largest possible value of the property.
+    """
+
+    setting: Setting
+    levels: tuple[Level1, ...]
+    weights: NDArray[np.float64]
+    calibration: intervals.Calibration
+    neighbourhood: Neighbourhood
+    domain: domain.Domain
+    bounds: tuple[float, float]
+
+    def predict(
+        self, features: NDArray[np.float64], material_ids: NDArray[np.str_], testimonies: Sequence[Testimony]
+    ) -> StackPredictions:
+        """Predict m materials from their descriptors and what the helpers say."""
+        columns = np.hstack([lvl.predict(view_inputs(lvl.view, features, testimonies)) for lvl in self.levels])
+        nearest, distances = self.neighbourhood.nearest(features, intervals.NEIGHBOURS)
+        values = (columns @ self.weights).clip(*self.bounds)
+        difficulty = self.calibration.difficulty(nearest, columns.std(axis=1))
+        half_width = self.calibration.quantile * difficulty
+        return StackPredictions(
+            values=values,
+            lower=(values - half_width).clip(*self.bounds),
+            upper=(values + half_width).clip(*self.bounds),
+            in_domain=self.domain.contains(distances, difficulty, material_ids),
+            columns=columns,
+            nearest=nearest,
+            distances=distances,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StackPredictions:
+    """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k)."""
+
+    values: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    in_domain: NDArray[np.bool_]
+    columns: NDArray[np.float64]
+    nearest: NDArray[np.intp]
+    distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What the model of one source says.
+
+    Attributes:
+        source: Name of the source.
+        kind: ``experiment`` or ``computation``.
+        given: Helper sources whose word this model had; empty for a model of its source alone.
+        properties: The p properties it speaks about.
+        predicted: (m, p) its predictions, in the properties' units.
+        known: (m, p) the source's own values, NaN where it has none; all NaN for the target.
+        weight: For models of the target, their share of the prediction. For a helper, the share of the models that
+            were given its word: it speaks through them, never directly.
+    """
+
+    source: str
+    kind: str
+    given: tuple[str, ...]
+    properties: tuple[str, ...]
+    predicted: NDArray[np.float64]
+    known: NDArray[np.float64]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions with their reasons, for m materials.
+
+    Attributes:
+        material_ids: (m,) reduced formulas.
+        values: (m,) predicted values.
+        lower: (m,) lower end of the 90 % interval, within the property's bounds.
+        upper: (m,) upper end.
+        in_domain: (m,) whether the material is close to measured ones.
+        contributions: What each source's models said.
+        nearest_ids: (m, k) nearest measured materials, nearest first.
+        nearest_values: (m, k) their measured values.
+        distances: (m, k) how far they lie, in standard deviations per descriptor.
+    """
+
+    material_ids: NDArray[np.str_]
+    values: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    in_domain: NDArray[np.bool_]
+    contributions: tuple[Contribution, ...]
+    nearest_ids: NDArray[np.str_]
+    nearest_values: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """One property's predictor.
+
+    Attributes:
+        source: The target source.
+        kind: Its kind.
+        property_name: The property predicted.
+        helpers: Models of the helper sources.
+        stack: What joins them.
+        material_ids: (n,) materials it was trained on.
+        measured: (n,) their values.
+    """
+
+    source: str
+    kind: str
+    property_name: str
+    helpers: tuple[SourceModel, ...]
+    stack: Stack
+    material_ids: NDArray[np.str_]
+    measured: NDArray[np.float64]
+
+    def weights(self) -> dict[str, float]:
+        """Name the share of each level-1 regressor, such as ``given_known.trees``."""
+        names = [f"{level.view}.{name}" for level in self.stack.levels for name in level.names]
+        return dict(zip(names, self.stack.weights.tolist(), strict=True))
+
+    def predict(
+        self,
+        features: NDArray[np.float64],
+        material_ids: NDArray[np.str_],
+        known: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> Predictions:
+        """Predict the property of m materials.
+
+        Args:
+            features: (m, d) descriptors, in the columns of training.
+            material_ids: (m,) reduced formulas.
+            known: For a helper source, (m, p) computed values of these materials, NaN where it has none
+                (`samples.known_values`); a source left out counts as knowing nothing.
+
+        Raises:
+            LearningError: when the number of descriptors is not that of training.
+        """
+        n_features = self.stack.neighbourhood.points.shape[1]
+        if features.ndim != 2 or features.shape[1] != n_features:
+            raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")
+        values_of = known or {}
+        testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
+        said = self.stack.predict(features, material_ids, testimonies)
+        shown = said.nearest[:, :SHOWN]
+        return Predictions(
+            material_ids=material_ids,
+            values=said.values,
+            lower=said.lower,
+            upper=said.upper,
+            in_domain=said.in_domain,
+            contributions=(*self._own_contributions(said.columns), *self._helper_contributions(testimonies)),
+            nearest_ids=self.material_ids[shown],
+            nearest_values=self.measured[shown],
+            distances=said.distances[:, :SHOWN],
+        )
+
+    def _own_contributions(self, columns: NDArray[np.float64]) -> list[Contribution]:
+        contributions, start = [], 0
+        for level in self.stack.levels:
+            part = slice(start, start := start + len(level.names))
+            weight = float(self.stack.weights[part].sum())
+            shares = self.stack.weights[part] / weight if weight else np.full(len(level.names), 1 / len(level.names))
+            predicted = (columns[:, part] @ shares)[:, None]
+            given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
+            nothing = np.full_like(predicted, np.nan)
+            contributions.append(
+                Contribution(self.source, self.kind, given, (self.property_name,), predicted, nothing, weight)
+            )
+        return contributions
+
+    def _helper_contributions(self, testimonies: Sequence[Testimony]) -> list[Contribution]:
+        counts = [(level.view, len(level.names)) for level in self.stack.levels]
+        views = np.repeat([view for view, _ in counts], [count for _, count in counts])
+        weight = float(self.stack.weights[views != View.ALONE].sum())
+        return [
+            Contribution(
+                helper.source,
+                helper.kind,
+                (),
+                helper.properties,
+                helper.unscale(testimony.predicted),
+                helper.unscale(testimony.known),
+                weight,
+            )
+            for helper, testimony in zip(self.helpers, testimonies, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The training side of one fit: everything that the settings share.
+
+    Attributes:
+        samples: The target's training materials.
+        units: (n,) what may not be separated.
+        folds: (n,) inner folds over the units.
+        testimonies: What the helpers say about the materials.
+        levels: Level-1 regressors of each view.
+    """
+
+    samples: Samples
+    units: NDArray[np.intp]
+    folds: NDArray[np.intp]
+    testimonies: tuple[Testimony, ...]
+    levels: dict[View, Level1]
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra to one thread: matrices are small here, and results then do not depend on the cores."""
+    from threadpoolctl import threadpool_limits  # deferred: comes with scikit-learn
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def inner_folds(n: int) -> int:
+    """Choose the number of inner folds: more where materials are few and each is missed."""
+    return 6 if n < 500 else 5 if n < 2000 else 3
+
+
+def fit_training(
+    samples: Samples,
+    units: NDArray[np.intp],
+    testimonies: Sequence[Testimony],
+    settings: Sequence[Setting],
+    seed: int,
+) -> Training:
+    """Fit the level-1 regressors of every view that the settings need, once each.
+
+    Raises:
+        LearningError: when there are too few materials, or all of them in one unit.
+    """
+    values = target_values(samples)
+    if len(values) < FEWEST:
+        raise LearningError(f"{samples.source}: {len(values)} materials to train on; at least {FEWEST} are needed")
+    folds = assign_folds(units, inner_folds(len(values)), seed)
+    check_folds(samples.group_ids, folds)
+    views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
+    levels = {
+        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed) for view in views
+    }
+    return Training(samples, units, folds, tuple(testimonies), levels)
+
+
+def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float]) -> Stack:
+    """Weigh, calibrate and delimit the regressors of one setting, from held-out predictions of training materials."""
+    samples, values = training.samples, target_values(training.samples)
+    levels = tuple(training.levels[view] for view in VIEWS[setting])
+    held_out = np.hstack([level.held_out for level in levels])
+    neighbourhood = fit_neighbourhood(samples.features)
+    nearest, distances = neighbourhood.nearest_outside(training.units, intervals.NEIGHBOURS)
+    joined = cross_weighted(held_out, values, training.folds).clip(*bounds)
+    calibration = intervals.calibrate(values, joined, nearest, held_out.std(axis=1))
+    difficulty = calibration.difficulty(nearest, held_out.std(axis=1))
+    return Stack(
+        setting=setting,
+        levels=levels,
+        weights=fit_weights(held_out, values),
+        calibration=calibration,
+        neighbourhood=neighbourhood,
+        domain=domain.fit_domain(distances, difficulty, samples.material_ids),
+        bounds=bounds,
+    )
+
+
+def hear_helpers(
+    target: Samples, helper_models: Sequence[SourceModel], helper_samples: Sequence[Samples]
+) -> tuple[Testimony, ...]:
+    """Ask every helper about the target's materials, having made sure that no model has seen any of them.
+
+    Args:
+        target: The target's materials.
+        helper_models: Models from `train_source_model(…, exclude_groups=target.group_ids)`.
+        helper_samples: The same sources' own values, for the known-DFT setting; a source not among them is not known.
+
+    Raises:
+        LeakageError: when a helper model was trained on a group of the target, or known values are experimental.
+    """
+    samples_of = {samples.source: samples for samples in helper_samples}
+    testimonies = []
+    for model in helper_models:
+        model.check_blind_to(target.group_ids)
+        helper = samples_of.get(model.source)
+        known = None if helper is None else known_values(helper, target.material_ids)
+        testimonies.append(testify(model, target.features, known))
+    return tuple(testimonies)
+
+
+def train_ensemble(
+    target: Samples,
+    helper_models: Sequence[SourceModel],
+    helper_samples: Sequence[Samples],
+    bounds: tuple[float, float] = VALUE_RANGE,
+    seed: int = 0,
+) -> Ensemble:
+    """Train the predictor that serves: known computed values are used where a composition has them.
+
+    Args:
+        target: The experiments, one property.
+        helper_models: Models of the helper sources, blind to the target's groups; none for experiment alone.
+        helper_samples: The helper sources' own values.
+        bounds: Smallest and largest possible value of the property.
+        seed: Fixes what chance decides.
+
+    Raises:
+        LeakageError: when a helper model was trained on a group of the target.
+        LearningError: when there are too few materials.
+    """
+    setting = Setting.KNOWN_DFT if helper_models else Setting.WITHOUT_DFT
+    units = split_units(target, Protocol.GROUPED_KFOLD)
+    testimonies = hear_helpers(target, helper_models, helper_samples)
+    with one_blas_thread():
+        training = fit_training(target, units, testimonies, [setting], seed)
+        stack = fit_stack(training, setting, bounds)
+    return Ensemble(
+        source=target.source,
+        kind=target.kind,
+        property_name=target.properties[0],
+        helpers=tuple(helper_models),
+        stack=stack,
+        material_ids=target.material_ids,
+        measured=target_values(target),
+    )

@@ -1,0 +1,118 @@
+"""The labelled materials of one source, as arrays: what every function of this package takes.
+
+Not here: how samples come out of the store, and any model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.learning.errors import LeakageError, LearningError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ELEMENT = re.compile(r"[A-Z][a-z]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The labelled materials of one source.
+
+    Attributes:
+        source: Name of the source.
+        kind: ``experiment`` or ``computation``.
+        properties: Names of the p columns of `values`.
+        material_ids: (n,) exact reduced formulas, each once.
+        group_ids: (n,) the coarser key that no split may separate.
+        chemical_systems: (n,) such as ``Ga-N``.
+        features: (n, d), NaN where undefined.
+        values: (n, p), NaN where not reported.
+
+    Raises:
+        LearningError: when shapes disagree, a material appears twice, or a number is infinite.
+    """
+
+    source: str
+    kind: str
+    properties: tuple[str, ...]
+    material_ids: NDArray[np.str_]
+    group_ids: NDArray[np.str_]
+    chemical_systems: NDArray[np.str_]
+    features: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Refuse what no model could use."""
+        n = len(self.material_ids)
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:]}
+        if set(lengths.values()) != {n}:
+            raise LearningError(f"{self.source}: the arrays have different lengths: {lengths}")
+        if self.features.ndim != 2 or self.values.shape != (n, len(self.properties)):
+            raise LearningError(
+                f"{self.source}: features {self.features.shape} must be (n, d) and values {self.values.shape} "
+                f"(n, {len(self.properties)}), one column for each of {', '.join(self.properties)}"
+            )
+        if len(np.unique(self.material_ids)) != n:
+            raise LearningError(f"{self.source}: a material appears twice; reconcile its observations to one row first")
+        if np.isinf(self.features).any() or np.isinf(self.values).any():
+            raise LearningError(f"{self.source}: features and values must be finite or NaN, and one is infinite")
+
+    def __len__(self) -> int:
+        """Count the materials."""
+        return len(self.material_ids)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Samples:
+        """Keep some rows, given as a mask or as positions."""
+        return Samples(
+            self.source,
+            self.kind,
+            self.properties,
+            self.material_ids[rows],
+            self.group_ids[rows],
+            self.chemical_systems[rows],
+            self.features[rows],
+            self.values[rows],
+        )
+
+
+def target_values(target: Samples) -> NDArray[np.float64]:
+    """Give the (n,) values of a target source, which must have one property, reported for every row.
+
+    Raises:
+        LearningError: when there is more than one property, or a value is missing.
+    """
+    if len(target.properties) != 1:
+        raise LearningError(f"{target.source}: a target has one property, not {len(target.properties)}")
+    values = target.values[:, 0]
+    if np.isnan(values).any():
+        raise LearningError(f"{target.source}: {np.isnan(values).sum()} rows have no value; leave them out first")
+    return values
+
+
+def known_values(helper: Samples, material_ids: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Look up what a computation says about materials: (m, p), NaN where it says nothing.
+
+    Raises:
+        LeakageError: when the helper is an experiment, whose values of test materials nobody may see.
+    """
+    if helper.kind != "computation":
+        raise LeakageError(
+            f"{helper.source} is of kind {helper.kind}: only computed values of the target's materials may be used as "
+            "known; give an experiment's model as a helper without its values"
+        )
+    rows = {material: row for row, material in enumerate(helper.material_ids.tolist())}
+    found = np.array([rows.get(material, -1) for material in np.asarray(material_ids).tolist()], dtype=np.intp)
+    known = np.full((len(found), len(helper.properties)), np.nan)
+    known[found >= 0] = helper.values[found[found >= 0]]
+    return known
+
+
+def elements_of(material_ids: Sequence[str] | NDArray[np.str_]) -> list[frozenset[str]]:
+    """Read the element symbols out of reduced formulas."""
+    return [frozenset(ELEMENT.findall(material)) for material in material_ids]

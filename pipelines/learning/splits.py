@@ -1,0 +1,85 @@
+"""Splits that never separate a group.
+
+A *unit* is what a protocol keeps together: a `group_id`, or a chemical system with every group that touches it.
+Not here: what is trained or measured on the folds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.learning.errors import LeakageError, LearningError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pipelines.learning.samples import Samples
+
+
+class Protocol(StrEnum):
+    """How test materials are chosen."""
+
+    GROUPED_KFOLD = "grouped_kfold"
+    CHEMICAL_SYSTEM = "chemical_system"
+
+
+def split_units(samples: Samples, protocol: Protocol) -> NDArray[np.intp]:
+    """Number the unit of each row, (n,).
+
+    With `CHEMICAL_SYSTEM`, a group that spans two systems (a trace of dopant vanishes from the `group_id`) joins them
+    into one unit, so that this protocol too keeps every group whole.
+    """
+    groups = np.unique(samples.group_ids, return_inverse=True)[1]
+    if protocol is Protocol.GROUPED_KFOLD:
+        return groups
+    from scipy.sparse import coo_array  # deferred: 0.2 s
+    from scipy.sparse.csgraph import connected_components
+
+    systems = np.unique(samples.chemical_systems, return_inverse=True)[1]
+    n_groups = groups.max() + 1
+    n_nodes = n_groups + systems.max() + 1
+    edges = coo_array((np.ones(len(groups)), (groups, systems + n_groups)), shape=(n_nodes, n_nodes))
+    units: NDArray[np.intp] = connected_components(edges, directed=False)[1][groups].astype(np.intp)
+    return units
+
+
+def assign_folds(units: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
+    """Give each row a fold number, (n,), the same for all rows of a unit.
+
+    Units are dealt in shuffled order, each to the fold that has fewest rows, so folds are near equal in size even when
+    units are not. With fewer units than `n_folds` there are as many folds as units.
+
+    Raises:
+        LearningError: when there are fewer than two units, which cannot be split.
+    """
+    if n_folds < 2:
+        raise LearningError(f"a split needs at least 2 folds, not {n_folds}")
+    names, rows, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise LearningError(f"all {len(units)} materials belong to one group: nothing to hold out; add other materials")
+    load = np.zeros(min(n_folds, len(names)), dtype=np.intp)
+    fold_of_unit = np.empty(len(names), dtype=np.intp)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    # The largest first, or a big unit dealt last would unbalance the folds; the sort is stable, so ties stay shuffled.
+    for unit in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        fold_of_unit[unit] = np.argmin(load)
+        load[fold_of_unit[unit]] += sizes[unit]
+    return fold_of_unit[rows]
+
+
+def check_folds(group_ids: NDArray[np.str_], folds: NDArray[np.intp]) -> None:
+    """Make sure that no group straddles two folds.
+
+    Raises:
+        LeakageError: naming a straddling group.
+    """
+    names, first, rows = np.unique(group_ids, return_index=True, return_inverse=True)
+    astray = np.flatnonzero(folds != folds[first[rows]])
+    if astray.size:
+        raise LeakageError(
+            f"group {names[rows[astray[0]]]} lies in folds {folds[first[rows[astray[0]]]]} and {folds[astray[0]]}: "
+            "its members would be both trained on and tested; split by group"
+        )

@@ -1,0 +1,326 @@
+"""From the store and back: training sets in; models, metrics and predictions out, each made only where it is missing.
+
+Not here: the learning itself, which is pure (the other modules of this package).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.learning import persistence
+from pipelines.learning.ensemble import Ensemble, train_ensemble
+from pipelines.learning.evaluation import Evaluation, Metrics, evaluate
+from pipelines.learning.samples import Samples, known_values
+from pipelines.learning.source_models import SourceModel, train_source_model
+from pipelines.learning.splits import Protocol
+from schemas.ensembles import EnsembleSpec
+from schemas.errors import InputError
+from schemas.tables import TABLES
+from store import models
+from store.lake import Lake
+from store.noise import replicate_noise
+from store.signatures import code_signature, signature
+from store.training_sets import TrainingSet, freeze, select
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+log = logging.getLogger("matstrata.learning")
+
+SEED = 0
+_BATCH = 20_000
+_FIGURES = ("n", "mae", "rmse", "r2", "coverage_90", "width_90")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model in the registry; `anew` is false where it was there already."""
+
+    model_id: str
+    anew: bool
+
+
+def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
+    """Freeze the training set of each source of an ensemble, all from one snapshot.
+
+    Raises:
+        InputError: a source has no labels yet.
+    """
+    sets = _select(lake, spec)
+    for training_set in sets.values():
+        freeze(lake, spec.name, training_set)
+    return sets
+
+
+def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
+    """Train the model of one source alone, unless it is there.
+
+    A helper's model is blind to every group of the target. The target's is judged on its own, out of group.
+    """
+    sets = _select(lake, spec)
+    training_set, target = sets[source], sets[spec.target]
+    is_target = source == spec.target
+    blind = [] if is_target else sorted(set(target.table["group_id"].to_pylist()))
+    model_id = _model_id("source", spec.name, training_set.training_set_id, blind)
+    if _is_there(lake, model_id):
+        return Trained(model_id, anew=False)
+    samples = samples_of(training_set, spec)
+    log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
+    if is_target:
+        bounds = (spec.predicts.lower, spec.predicts.upper)
+        evaluation = [evaluate(samples, [], [], Protocol.GROUPED_KFOLD, bounds, _subsets(spec, samples), SEED)]
+        stack = train_ensemble(samples, [], [], bounds, SEED)
+        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, evaluation)
+    else:
+        model = train_source_model(samples, np.array(blind), SEED)
+        parameters = {"materials": model.n_rows, "blind to groups": len(blind)}
+        _register(lake, spec, model, model_id, training_set, source, parameters, [])
+    return Trained(model_id, anew=True)
+
+
+def train(lake: Lake, spec: EnsembleSpec) -> Trained:
+    """Evaluate, fit and register the ensemble, unless it is there. Its source models must be."""
+    sets = _select(lake, spec)
+    target = sets[spec.target]
+    blind = sorted(set(target.table["group_id"].to_pylist()))
+    helper_ids = [_model_id("source", spec.name, sets[source].training_set_id, blind) for source in spec.helpers]
+    model_id = _model_id("ensemble", spec.name, target.training_set_id, helper_ids)
+    if _is_there(lake, model_id):
+        return Trained(model_id, anew=False)
+    helpers = [load_source_model(lake, helper_id) for helper_id in helper_ids]
+    samples = samples_of(target, spec)
+    helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
+    bounds = (spec.predicts.lower, spec.predicts.upper)
+    evaluations = []
+    for protocol in Protocol:
+        log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
+        subsets = _subsets(spec, samples)
+        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED))
+    log.info("%s: fitting the ensemble", spec.name)
+    model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
+    parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations)
+    return Trained(model_id, anew=True)
+
+
+def predict_materials(lake: Lake, spec: EnsembleSpec) -> int:
+    """Predict every described material that the serving ensemble has not predicted yet. Returns how many it did."""
+    serving = models.serving(lake, spec.name)
+    waiting = models.unpredicted(lake, serving["model_id"], serving["features"])
+    descriptors = waiting.column_names[1:]
+    features = _matrix(waiting, descriptors)
+    described = ~np.isnan(features).all(axis=1)
+    if not described.any():
+        return 0
+    log.info("%s: predicting %s materials", spec.name, f"{described.sum():,}")
+    ensemble = load_ensemble(lake, serving)
+    material_ids = np.array(waiting["material_id"].to_pylist(), dtype=str)[described]
+    known = {helper.source: known_values(helper, material_ids) for helper in stored_samples(lake, spec)}
+    predicted = []
+    for start in range(0, len(material_ids), _BATCH):
+        part = slice(start, start + _BATCH)
+        said = ensemble.predict(
+            features[described][part], material_ids[part], {source: values[part] for source, values in known.items()}
+        )
+        predicted.append(
+            pa.table(
+                {
+                    "model_id": [serving["model_id"]] * len(said.values),
+                    "property": [spec.name] * len(said.values),
+                    "material_id": said.material_ids.tolist(),
+                    "value": said.values,
+                    "lower_90": said.lower,
+                    "upper_90": said.upper,
+                    "in_domain": said.in_domain,
+                },
+                schema=TABLES["predictions"].arrow_schema,
+            )
+        )
+    models.replace_predictions(lake, spec.name, serving["model_id"], pa.concat_tables(predicted))
+    return len(material_ids)
+
+
+def load_source_model(lake: Lake, model_id: str) -> SourceModel:
+    """The helper model with this id.
+
+    Raises:
+        InputError: it is not in the registry, or its file is not the one recorded.
+    """
+    row = models.find(lake, model_id)
+    if row is None:
+        raise InputError(f"source model {model_id} is not in the store; train the source models first")
+    model = persistence.load(lake.root / row["path"], row["file_sha256"])
+    if not isinstance(model, SourceModel):
+        raise InputError(f"{row['path']} holds no source model; train it again")
+    return model
+
+
+def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
+    """The ensemble of a `models` row.
+
+    Raises:
+        InputError: its file is not the one recorded.
+    """
+    model = persistence.load(lake.root / row["path"], row["file_sha256"])
+    if not isinstance(model, Ensemble):
+        raise InputError(f"{row['path']} holds no ensemble; train it again")
+    return model
+
+
+def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
+    """What the helper sources computed, without descriptors: for looking up known values."""
+    return [samples_of(_select_one(lake, spec, source, ()), spec) for source in spec.helpers]
+
+
+def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
+    """A training set as arrays, without materials that have no descriptor at all."""
+    table = training_set.table
+    features = _matrix(table, training_set.descriptors)
+    described = ~np.isnan(features).all(axis=1) if training_set.descriptors else np.ones(len(features), dtype=bool)
+    keys = {
+        name: np.array(table[name].to_pylist(), dtype=str) for name in ("material_id", "group_id", "chemical_system")
+    }
+    return Samples(
+        source=training_set.source,
+        kind="experiment" if training_set.source == spec.target else "computation",
+        properties=training_set.properties,
+        material_ids=keys["material_id"][described],
+        group_ids=keys["group_id"][described],
+        chemical_systems=keys["chemical_system"][described],
+        features=features[described],
+        values=_matrix(table, training_set.properties)[described],
+    )
+
+
+def _select(lake: Lake, spec: EnsembleSpec) -> dict[str, TrainingSet]:
+    return {source: _select_one(lake, spec, source, spec.features) for source in spec.sources}
+
+
+def _select_one(lake: Lake, spec: EnsembleSpec, source: str, features: Iterable[str]) -> TrainingSet:
+    with lake.reader() as con:
+        if source == spec.target:
+            properties = [spec.name]
+        else:
+            found = con.execute("SELECT DISTINCT property FROM observations WHERE source = ? ORDER BY 1", [source])
+            properties = [name for (name,) in found.fetchall()]
+        return select(con, source, properties, tuple(features))
+
+
+def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
+    arrays = [table[name].to_numpy().astype(np.float64) for name in columns]
+    return np.column_stack(arrays) if arrays else np.empty((table.num_rows, 0))
+
+
+def _subsets(spec: EnsembleSpec, samples: Samples) -> dict[str, NDArray[np.bool_]]:
+    """Where a value of zero is a class of its own (metals), the classes are reported apart."""
+    name = spec.predicts.zero_class
+    if name is None:
+        return {}
+    zero = samples.values[:, 0] == 0
+    return {name: zero, f"non-{name}": ~zero}
+
+
+def _model_id(*parts: Any) -> str:
+    return signature(_learning_code(), SEED, *parts)[:16]
+
+
+@lru_cache(maxsize=1)
+def _learning_code() -> str:
+    libraries = [version(name) for name in ("scikit-learn", "crepes", "numpy")]
+    return signature(code_signature([Path(__file__).parent]), libraries)
+
+
+def _is_there(lake: Lake, model_id: str) -> bool:
+    row = models.find(lake, model_id)
+    if row is not None and not row["serving"]:
+        models.promote(lake, row)
+    return row is not None
+
+
+def _register(
+    lake: Lake,
+    spec: EnsembleSpec,
+    model: Ensemble | SourceModel,
+    model_id: str,
+    training_set: TrainingSet,
+    source: str | None,
+    parameters: Mapping[str, Any],
+    evaluations: Iterable[Evaluation],
+) -> None:
+    file = models.model_file(lake, model_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    row = {
+        "model_id": model_id,
+        "property": spec.name,
+        "source": source,
+        "training_set_id": training_set.training_set_id,
+        "snapshot": training_set.snapshot,
+        "features": list(training_set.features),
+        "code_signature": _learning_code(),
+        "seed": SEED,
+        "parameters": json.dumps(parameters, sort_keys=True),
+        "path": file.relative_to(lake.root).as_posix(),
+        "file_sha256": persistence.save(model, file),
+        "serving": True,
+        "created_at": datetime.now(UTC),
+    }
+    metrics, out_of_fold = [], []
+    for evaluation in evaluations:
+        metrics += [figure for found in evaluation.metrics for figure in _figures(model_id, found)]
+        out_of_fold += _out_of_fold(model_id, evaluation)
+    noise = replicate_noise(lake, training_set.source, spec.name)
+    if noise is not None and metrics:
+        metrics.append(
+            {
+                "model_id": model_id,
+                "protocol": "replicates",
+                "setting": "measurement",
+                "subset": "all",
+                "metric": "pooled_sd",
+                "value": noise,
+            }
+        )
+    models.record(lake, row, metrics, out_of_fold)
+
+
+def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
+    values = {name: float(getattr(found, name)) for name in _FIGURES}
+    keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
+    return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
+
+
+def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "model_id": model_id,
+            "protocol": held.protocol,
+            "setting": held.model,
+            "material_id": material_id,
+            "measured": measured,
+            "value": value,
+            "lower_90": None if np.isnan(lower) else lower,
+            "upper_90": None if np.isnan(upper) else upper,
+            "in_domain": in_domain,
+        }
+        for held in evaluation.held_out.values()
+        for material_id, measured, value, lower, upper, in_domain in zip(
+            held.material_ids.tolist(),
+            held.measured.tolist(),
+            held.values.tolist(),
+            held.lower.tolist(),
+            held.upper.tolist(),
+            held.in_domain.tolist(),
+            strict=True,
+        )
+    ]

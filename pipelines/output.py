@@ -1,0 +1,193 @@
+"""How results look in a terminal, and as CSV, JSON and Parquet. Not here: computing them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from pipelines.reports.terminal import plain_table
+from schemas.errors import InputError, WorkError
+from schemas.properties import get_property
+
+if TYPE_CHECKING:
+    from pipelines.predictor import Prediction
+
+ROWS_SHOWN = 40
+_BATCH = 50_000
+
+
+def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | None, console: Console) -> None:
+    """Write an SQL result in the given format to `output` or to standard output, in batches.
+
+    Raises:
+        InputError: Parquet would go to a terminal.
+        WorkError: the file can't be written.
+    """
+    reader = result.to_arrow_reader(_BATCH)
+    if format == "table" and output is None:
+        _print_table(reader, console)
+        return
+    if format == "parquet" and output is None and sys.stdout.isatty():
+        raise InputError("Parquet is not for terminals; add --output FILE.parquet, or send it on: … > FILE.parquet")
+    with _opened(output) as stream:
+        if format == "parquet":
+            with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+        elif format == "json":
+            _write_json(reader, stream)
+        else:
+            _write_csv(reader, stream)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+    if output is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    partial = output.with_name(output.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+        partial.replace(output)
+    except OSError as error:
+        raise WorkError(f"{output} can't be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
+    separator = b"[\n"
+    for batch in reader:
+        for row in batch.to_pylist():
+            stream.write(separator + json.dumps(row, default=str, ensure_ascii=False, allow_nan=False).encode())
+            separator = b",\n"
+    stream.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
+    class Encoded:
+        def write(self, text: str) -> None:
+            stream.write(text.encode())
+
+    writer = csv.writer(Encoded(), lineterminator="\n")
+    writer.writerow(reader.schema.names)
+    for batch in reader:
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            writer.writerow(_cell(value) if isinstance(value, list | dict | datetime) else value for value in row)
+
+
+def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:
+    shown: list[dict[str, Any]] = []
+    more = 0
+    for batch in reader:
+        rows = batch.to_pylist()
+        room = ROWS_SHOWN - len(shown)
+        shown += rows[:room]
+        more += max(0, len(rows) - room)
+    console.print(grid(reader.schema.names, [list(row.values()) for row in shown]))
+    if more:
+        console.print(f"… and {more:,} more rows; --format csv prints all")
+
+
+def grid(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
+    """A plain table: numbers to the right, nothing of the data taken for markup."""
+    numeric = [
+        i
+        for i in range(len(names))
+        if any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+    ]
+    table = plain_table([escape(name) for name in names], numeric=numeric, title=title)
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)
+
+
+def print_predictions(console: Console, results: Sequence[Prediction], *, as_json: bool) -> None:
+    """Predictions as JSON, or one panel per formula."""
+    if as_json:
+        sys.stdout.write(json.dumps([result.as_dict() for result in results], indent=2, ensure_ascii=False) + "\n")
+        return
+    for result in results:
+        console.print(_prediction_panel(result))
+    cited = {citation for result in results for citation in result.citations}
+    if cited:
+        console.print("[bold]Please cite[/]")
+        for citation in sorted(cited):
+            console.print(escape(citation), soft_wrap=True)
+
+
+def _prediction_panel(result: Prediction) -> Panel:
+    title = escape(result.formula)
+    if result.reason is not None:
+        return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
+    unit = "" if result.unit == "1" else f" {result.unit}"
+    domain = "in domain" if result.in_domain else "[yellow]out of domain: nothing alike was measured[/]"
+    body = Table.grid(padding=(0, 2))
+    body.add_row(
+        get_property(result.property).title,
+        f"[bold]{result.value:.3g}{unit}[/]   90 %: {result.lower_90:.3g} to {result.upper_90:.3g}{unit}   {domain}",
+    )
+    for source in result.sources:
+        body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
+    for neighbour in result.neighbours:
+        reference = escape(neighbour.reference)
+        body.add_row(
+            "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
+        )
+    return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
+
+
+def print_status(
+    console: Console, settings: Sequence[Mapping[str, str]], store: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Settings with their origin, then what the store holds."""
+    if as_json:
+        text = json.dumps({"settings": list(settings), **store}, indent=2, default=str, ensure_ascii=False)
+        sys.stdout.write(text + "\n")
+        return
+    console.print(grid(["setting", "value", "origin", "meaning"], [list(row.values()) for row in settings]))
+    if not store["exists"]:
+        console.print(f"No store in {store['store']} yet; 'matstrata run' makes one.")
+        return
+    console.print(
+        f"[bold]Store[/] {escape(store['store'])}: snapshot {store['snapshot']}, {store['materials']:,} materials, "
+        f"{store['observations']:,} observations"
+    )
+    for name in ("sources", "feature_sets", "models", "commits"):
+        if store[name]:
+            console.print(
+                grid(list(store[name][0]), [list(row.values()) for row in store[name]], name.replace("_", " "))
+            )

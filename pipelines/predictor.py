@@ -1,0 +1,241 @@
+"""Asking the serving ensemble about formulas: values with intervals, reasons and citations.
+
+`Predictor.load("band_gap").predict(["GaN"])`. New compositions get the same descriptors by the same code as stored
+ones, and are not written. Not here: training (`pipelines.learning`), how answers look (`pipelines.output`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.descriptors.catalogue import get_feature_set
+from pipelines.learning.ensemble import Contribution, Ensemble, Predictions
+from pipelines.learning.samples import known_values
+from pipelines.learning.training import load_ensemble, stored_samples
+from schemas.composition import Composition, FormulaError, parse_formula
+from schemas.ensembles import EnsembleSpec, get_ensemble
+from schemas.errors import InputError
+from schemas.properties import get_property
+from store import models
+from store.lake import Lake
+from store.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """What one property of one source's model comes to: its prediction, and the source's own value where it has one."""
+
+    property: str
+    unit: str
+    predicted: float
+    known: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSay:
+    """What the model of one source said; `given` names the sources whose word it had."""
+
+    source: str
+    kind: str
+    given: tuple[str, ...]
+    weight: float
+    says: tuple[Say, ...]
+
+    @property
+    def title(self) -> str:
+        """The source, and whom it listened to."""
+        return f"{self.source} given {', '.join(self.given)}" if self.given else self.source
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        values = []
+        for say in self.says:
+            known = "" if say.known is None else f" (itself: {say.known:.3g})"
+            name = f"{get_property(say.property).symbol} = " if len(self.says) > 1 else ""
+            values.append(f"{name}{say.predicted:.3g}{'' if say.unit == '1' else ' ' + say.unit}{known}")
+        return f"{', '.join(values)}   weight {self.weight:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A measured material alike, with its value and whom it comes from."""
+
+    material_id: str
+    value: float
+    distance: float
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer about one formula; where it could not be read, `reason` says why and nothing else is known."""
+
+    formula: str
+    property: str
+    unit: str
+    model_id: str
+    reason: str | None = None
+    material_id: str | None = None
+    value: float = math.nan
+    lower_90: float = math.nan
+    upper_90: float = math.nan
+    in_domain: bool = False
+    sources: tuple[SourceSay, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    citations: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; NaN, which JSON has not, as null."""
+        fields = asdict(self)
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()
+        }
+
+
+class Predictor:
+    """The serving ensemble of one property."""
+
+    def __init__(self, lake: Lake, spec: EnsembleSpec, row: Mapping[str, Any], ensemble: Ensemble) -> None:
+        self.spec = spec
+        self.model_id: str = row["model_id"]
+        self._lake = lake
+        self._ensemble = ensemble
+        self._feature_sets = [get_feature_set(name.rsplit("_v", 1)[0]) for name in row["features"]]
+        self._helpers = stored_samples(lake, spec)
+        with lake.reader() as con:
+            found = con.execute("SELECT source, citation FROM sources").fetchall()
+            self._citations = {source: citation.strip() for source, citation in found}
+
+    @classmethod
+    def load(cls, property: str | None = None, path: str | Path | None = None) -> Self:
+        """Load the ensemble that serves `property`, or the only one there is, from the store in `path`.
+
+        Raises:
+            InputError: there is no store, no such model, several and none named, a model file that is not the one
+                recorded, or descriptors that have changed since.
+        """
+        lake = Lake(Path(path) if path is not None else Settings().store)
+        row = models.serving(lake, property)
+        _check_versions(lake, row)
+        return cls(lake, get_ensemble(row["property"]), row, load_ensemble(lake, row))
+
+    def predict(self, formulas: Sequence[str]) -> list[Prediction]:
+        """One prediction per formula, in their order; a formula that can't be read or described gets a reason."""
+        read = [_parse(formula) for formula in formulas]
+        compositions = list({c.material_id: c for c in read if isinstance(c, Composition)}.values())
+        features, reasons = self._describe(compositions)
+        usable = [i for i, reason in enumerate(reasons) if reason is None]
+        answers = dict(
+            zip(
+                [compositions[i].material_id for i in usable], self._answer(compositions, features, usable), strict=True
+            )
+        )
+        undescribed = {compositions[i].material_id: reason for i, reason in enumerate(reasons) if reason is not None}
+        results = []
+        for formula, composition in zip(formulas, read, strict=True):
+            if isinstance(composition, FormulaError):
+                results.append(self._empty(formula, str(composition)))
+            elif composition.material_id in undescribed:
+                results.append(self._empty(formula, f"{formula}: {undescribed[composition.material_id]}"))
+            else:
+                results.append(Prediction(formula=formula, **answers[composition.material_id]))
+        return results
+
+    def _empty(self, formula: str, reason: str) -> Prediction:
+        return Prediction(formula, self.spec.name, self.spec.predicts.unit, self.model_id, reason)
+
+    def _describe(self, compositions: Sequence[Composition]) -> tuple[NDArray[np.float64], list[str | None]]:
+        elements = pa.array([list(c.elements) for c in compositions], pa.list_(pa.string()))
+        fractions = pa.array([list(c.fractions) for c in compositions], pa.list_(pa.float64()))
+        computed = [feature_set.compute(elements, fractions) for feature_set in self._feature_sets]
+        reasons = [
+            next((r for r in each if r is not None), None) for each in zip(*(r for _, r in computed), strict=True)
+        ]
+        return np.hstack([matrix for matrix, _ in computed]), reasons
+
+    def _answer(
+        self, compositions: Sequence[Composition], features: NDArray[np.float64], usable: list[int]
+    ) -> list[dict[str, Any]]:
+        if not usable:
+            return []
+        material_ids = np.array([compositions[i].material_id for i in usable], dtype=str)
+        known = {helper.source: known_values(helper, material_ids) for helper in self._helpers}
+        said = self._ensemble.predict(features[usable], material_ids, known)
+        references = self._references(said)
+        citations = tuple(self._citations[source] for source in self.spec.sources)
+        return [
+            {
+                "property": self.spec.name,
+                "unit": self.spec.predicts.unit,
+                "model_id": self.model_id,
+                "material_id": str(said.material_ids[i]),
+                "value": float(said.values[i]),
+                "lower_90": float(said.lower[i]),
+                "upper_90": float(said.upper[i]),
+                "in_domain": bool(said.in_domain[i]),
+                "sources": tuple(_say(contribution, i) for contribution in said.contributions),
+                "neighbours": tuple(
+                    Neighbour(str(name), float(value), float(distance), references.get(str(name), ""))
+                    for name, value, distance in zip(
+                        said.nearest_ids[i], said.nearest_values[i], said.distances[i], strict=True
+                    )
+                ),
+                "citations": citations,
+            }
+            for i in range(len(usable))
+        ]
+
+    def _references(self, said: Predictions) -> dict[str, str]:
+        nearest = sorted(set(said.nearest_ids.ravel().tolist()))
+        with self._lake.reader() as con:
+            found = con.execute(
+                "SELECT material_id, min(reference) FROM observations WHERE source = ? AND property = ? "
+                "AND material_id IN (SELECT unnest(?)) GROUP BY material_id",
+                [self.spec.target, self.spec.name, nearest],
+            ).fetchall()
+        return dict(found)
+
+
+def _parse(formula: str) -> Composition | FormulaError:
+    try:
+        return parse_formula(formula)
+    except FormulaError as error:
+        return error
+
+
+def _check_versions(lake: Lake, row: Mapping[str, Any]) -> None:
+    for label in row["features"]:
+        name, version = label.rsplit("_v", 1)
+        with lake.reader() as con:
+            stored = con.execute(
+                "SELECT signature FROM feature_sets WHERE name = ? AND version = ?", [name, int(version)]
+            ).fetchone()
+        if stored is None or stored[0] != get_feature_set(name).signature():
+            raise InputError(
+                f"model {row['model_id']} was trained on {label}, which this version of Matstrata computes "
+                f"differently; train it anew with 'matstrata run {row['property']}'"
+            )
+
+
+def _say(contribution: Contribution, i: int) -> SourceSay:
+    return SourceSay(
+        contribution.source,
+        contribution.kind,
+        contribution.given,
+        contribution.weight,
+        tuple(
+            Say(name, get_property(name).unit, float(predicted), None if np.isnan(known) else float(known))
+            for name, predicted, known in zip(
+                contribution.properties, contribution.predicted[i], contribution.known[i], strict=True
+            )
+        ),
+    )

@@ -1,0 +1,207 @@
+"""A source's contract: what it is, where its bytes are, which column means what. One YAML file per source.
+
+Contracts are pure descriptions. Not here: fetching files (`pipelines.ingest.files`), reading them
+(`pipelines.ingest.readers`), and the vocabulary of properties (`schemas.properties`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from schemas.errors import InputError
+from schemas.properties import get_property
+from schemas.units import convert
+
+SHIPPED = Path(__file__).parent / "sources"
+Kind = Literal["experiment", "computation"]
+Policy = Literal["median", "mean", "min", "max"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Citation(_Part):
+    """Whom to cite."""
+
+    doi: str | None = None
+    bibtex: str
+
+
+class FileLocation(_Part):
+    """Where one file of the source is: in an installed package, on the web, or on this machine."""
+
+    bundled: str | None = Field(default=None, pattern=r"^\w+:.+$", description="'package:path inside it'")
+    url: str | None = Field(default=None, pattern=r"^https?://[^/]+/")
+    path: Path | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    name: str | None = Field(default=None, pattern=r"^\w[^/\\:]*$")
+
+    @model_validator(mode="after")
+    def _one_location(self) -> Self:
+        if sum(place is not None for place in (self.bundled, self.url, self.path)) != 1:
+            raise ValueError("give exactly one of 'bundled', 'url' and 'path'")
+        if self.url is not None and self.sha256 is None:
+            raise ValueError(f"{self.url} needs its 'sha256', so that the bytes can be verified")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name people know the file by."""
+        if self.name is not None:
+            return self.name
+        if self.url is not None:
+            address = urlsplit(self.url)
+            return PurePosixPath(unquote(address.path)).name or address.netloc
+        place = self.path or PurePosixPath((self.bundled or "").partition(":")[2])
+        return place.name
+
+
+class Columns(_Part):
+    """Which column is what."""
+
+    formula: str
+    record_id: str | None = None
+    reference: str | None = None
+    temperature_k: str | None = None
+    conditions: str | None = None
+    kind: str | None = None
+
+    def named(self) -> Mapping[str, str]:
+        """Role -> column, for the roles that the contract fills."""
+        return {role: column for role, column in self.model_dump().items() if column is not None}
+
+
+class ValueColumn(_Part):
+    """A column of values: which property it reports, in which unit."""
+
+    column: str
+    property: str
+    unit: str
+
+    @field_validator("property")
+    @classmethod
+    def _known_property(cls, name: str) -> str:
+        return get_property(name).name
+
+    @model_validator(mode="after")
+    def _convertible(self) -> Self:
+        import numpy as np
+
+        convert(np.zeros(1), self.unit, get_property(self.property).unit)
+        return self
+
+
+class Constants(_Part):
+    """What holds for every record of the source."""
+
+    temperature_k: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    conditions: Mapping[str, Any] = {}
+
+
+class Reconcile(_Part):
+    """How several observations of one material become one label."""
+
+    policy: Policy = "median"
+    temperature_k: tuple[float, float] | None = None
+
+
+class Refresh(_Part):
+    """When to look for new data, and how old it may grow."""
+
+    cron: str | None = None
+    freshness_hours: float | None = Field(default=None, gt=0)
+
+
+class Contract(_Part):
+    """A source: everything Matstrata needs to know to ingest it."""
+
+    source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    description: str
+    kind: Kind
+    method: str
+    licence: str
+    homepage: str | None = None
+    citation: Citation
+    files: tuple[FileLocation, ...] = Field(min_length=1)
+    reader: str
+    options: Mapping[str, Any] = {}
+    columns: Columns
+    values: tuple[ValueColumn, ...] = Field(min_length=1)
+    constants: Constants = Constants()
+    missing: tuple[str, ...] = ("",)
+    replicates: Literal["reject", "keep"] = "reject"
+    max_amount: float = Field(default=1000, gt=0)
+    reconcile: Reconcile = Reconcile()
+    refresh: Refresh = Refresh()
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties that the source reports, in the contract's order."""
+        return tuple(dict.fromkeys(value.property for value in self.values))
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what the contract says (not of its comments or layout)."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def load_contract(path: Path) -> Contract:
+    """Read one contract.
+
+    A relative `path:` location counts from the contract's own folder.
+
+    Raises:
+        InputError: the file can't be read, is not YAML, or breaks a rule; the message names file, field and remedy.
+    """
+    try:
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"contract {path} can't be read: {error}") from error
+    if not isinstance(declared, dict):
+        raise InputError(f"contract {path} is not a mapping of fields; see docs/contracts.md for one to start from")
+    try:
+        contract = Contract.model_validate(declared)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'contract'}: {_problem(e['type'], e['msg'])}" for e in error.errors()
+        )
+        raise InputError(f"contract {path} is not valid: {problems}") from error
+    if contract.source != path.stem:
+        raise InputError(f"contract {path} describes source {contract.source!r}; name the file {contract.source}.yaml")
+    located = tuple(
+        file.model_copy(update={"path": (path.parent / file.path).resolve()}) if file.path else file
+        for file in contract.files
+    )
+    return contract.model_copy(update={"files": located})
+
+
+def _problem(kind: str, message: str) -> str:
+    """What is wrong with a field, where pydantic's words would leave a reader without a remedy."""
+    remedies = {
+        "extra_forbidden": "no such field; correct its spelling or delete it (docs/contracts.md lists the fields)",
+        "missing": "the field is required; add it",
+    }
+    return remedies.get(kind, message)
+
+
+def load_contracts(folders: Sequence[Path] = ()) -> Mapping[str, Contract]:
+    """All contracts by source: the shipped ones, then those of `folders`; a later one replaces its namesake.
+
+    Raises:
+        InputError: a folder does not exist, or a contract is not valid.
+    """
+    absent = [str(folder) for folder in folders if not folder.is_dir()]
+    if absent:
+        raise InputError(f"no such folder of contracts: {', '.join(absent)}; correct MATSTRATA_CONTRACTS")
+    paths = {path.stem: path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.yaml"))}
+    return {source: load_contract(path) for source, path in sorted(paths.items())}

@@ -1,0 +1,141 @@
+"""What every table of observations must satisfy, as Great Expectations suites derived from contract and vocabulary.
+
+A row-level expectation carries the id of a rule of `schemas.rules`: the record that breaks it is refused. A table-level
+one carries an id of `TABLE_RULES`: breaking it stops the source, or warns.
+
+Not here: running the suites (`pipelines.ingest.validation`).
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, get_args
+
+from schemas.contracts import Contract, Kind
+from schemas.properties import get_property
+from schemas.rules import Rule
+from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
+
+_TABLE_RULES = (
+    Rule(
+        "table.columns",
+        "the columns are those of the table, no more and no fewer",
+        "no column 'unit'",
+        "make the columns those of schemas/tables.py",
+    ),
+    Rule("table.not_empty", "there is at least one observation", "every record refused", "see the source's rejections"),
+    Rule("table.required", "a column that every observation fills has no nulls", "a null unit", "fill the column"),
+    Rule("table.unique_observations", "no observation_id occurs twice", "the same id twice", "mend how ids are made"),
+    Rule("table.one_source", "all observations are of the contract's source", "another source", "mend the column"),
+    Rule("table.known_properties", "only the contract's properties occur", "a band gap", "add it to its values"),
+    Rule("table.canonical_units", "each property is in its canonical unit", "meV", "convert with schemas.units"),
+    Rule(
+        "table.every_property",
+        "each property of the contract is reported at least once",
+        "an empty column",
+        "check the contract's values: column names and spellings of 'missing'",
+    ),
+)  # fmt: skip
+
+TABLE_RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _TABLE_RULES})
+
+_REQUIRED = ("observation_id", "source", "property", "unit")
+_LARGEST = sys.float_info.max
+
+
+def great_expectations() -> ModuleType:
+    """The module, imported on first use, without what its import does to the process's warnings."""
+    with warnings.catch_warnings():
+        # its import warns of a standard module it need not use, and hides all DeprecationWarnings from then on
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import great_expectations.expectations  # deferred: 4 s
+    return great_expectations
+
+
+def header_suite() -> ExpectationSuite:
+    """What the columns of the table must satisfy, whatever the rows."""
+    gx = great_expectations()
+    names = list(TABLES["observations"].column_names)
+    columns = gx.expectations.ExpectTableColumnsToMatchSet(column_set=names, **_tags("table.columns"))
+    return gx.ExpectationSuite(name="observations.header", expectations=[columns])
+
+
+def rows_suite(contract: Contract) -> ExpectationSuite:
+    """What the rows must satisfy; the first expectation that a record breaks is the one it is refused for."""
+    return great_expectations().ExpectationSuite(
+        name=f"observations.{contract.source}", expectations=[*_table_level(contract), *_row_level(contract)]
+    )
+
+
+def _tags(rule_id: str, *, name: str | None = None, severity: str = "critical") -> dict[str, object]:
+    return {"meta": {"rule_id": rule_id, "property": name}, "severity": severity}
+
+
+def _table_level(contract: Contract) -> list[Expectation]:
+    gxe = great_expectations().expectations
+    names = list(contract.properties)
+    return [
+        gxe.ExpectTableRowCountToBeBetween(min_value=1, **_tags("table.not_empty")),
+        *(gxe.ExpectColumnValuesToNotBeNull(column=column, **_tags("table.required")) for column in _REQUIRED),
+        gxe.ExpectColumnValuesToBeUnique(column="observation_id", **_tags("table.unique_observations")),
+        gxe.ExpectColumnValuesToBeInSet(column="source", value_set=[contract.source], **_tags("table.one_source")),
+        gxe.ExpectColumnValuesToBeInSet(column="property", value_set=names, **_tags("table.known_properties")),
+        gxe.ExpectColumnDistinctValuesToContainSet(
+            column="property", value_set=names, **_tags("table.every_property", severity="warning")
+        ),
+        *(
+            gxe.ExpectColumnValuesToBeInSet(
+                column="unit",
+                value_set=[get_property(name).unit],
+                row_condition=_only(name),
+                **_tags("table.canonical_units", name=name),
+            )
+            for name in names
+        ),
+    ]
+
+
+def _row_level(contract: Contract) -> list[Expectation]:
+    """Two expectations share a rule where the one that bounds a column passes over its nulls."""
+    gxe = great_expectations().expectations
+    number, temperature, kind = (
+        _tags(rule_id) for rule_id in ("value.not_a_number", "temperature.not_positive", "kind.unknown")
+    )
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(column="value", **number),
+        gxe.ExpectColumnValuesToBeBetween(column="value", min_value=-_LARGEST, max_value=_LARGEST, **number),
+        *(_within_bounds(name) for name in contract.properties),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="temperature_k", min_value=0, strict_min=True, max_value=_LARGEST, **temperature
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(column="kind", **kind),
+        gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=list(get_args(Kind)), **kind),
+    ]
+
+
+def _within_bounds(name: str) -> Expectation:
+    declared = get_property(name)
+    return great_expectations().expectations.ExpectColumnValuesToBeBetween(
+        column="value",
+        min_value=declared.lower,
+        max_value=declared.upper,
+        row_condition=_only(name),
+        **_tags("value.out_of_bounds", name=name),
+    )
+
+
+def _only(name: str) -> object:
+    """The condition that looks only at rows of this property."""
+    great_expectations()
+    from great_expectations.expectations.row_conditions import Column
+
+    return Column("property") == name

@@ -1,0 +1,210 @@
+"""The notation of chemical formulas: text becomes exact amounts of elements, or a refusal that says why.
+
+Here: tokens, brackets, hydrates, and the notations that are recognised in order to be refused (charges, variables,
+dopants). Not here: what the amounts mean afterwards and the fast path for plain formulas (`schemas.composition`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NoReturn
+
+from schemas.elements import SYMBOLS
+from schemas.errors import InputError
+
+Amount = int | Fraction
+"""Exact; the int is there because most amounts are one and Fraction takes ten times as long."""
+
+LONGEST_FORMULA = 1000
+"""Characters; a longer text is no formula but, say, a paragraph in the wrong column."""
+
+_CHARACTERS = str.maketrans(
+    {
+        **{subscript: str(digit) for digit, subscript in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+        **dict.fromkeys("•∙⋅・‧*×", "·"),
+        **dict.fromkeys("−–—‐‑", "-"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", " "),  # invisible: they come with copied text
+        "．": ".",
+    }
+)
+"""One character for one, so that a position in the tidied text is a position in the text as written."""
+
+_VULGAR = {"½": "5", "¼": "25", "¾": "75"}
+_NUMBER = r"[0-9]*[½¼¾]|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+_TOKEN = re.compile(
+    rf"(?P<element>[A-Z][a-z]?)|(?P<number>{_NUMBER})|(?P<open>[(\[{{])|(?P<close>[)\]}}])|(?P<join>·|\.(?=\s*[A-Z(\[{{]))"
+)
+_PARTNER = {"(": ")", "[": "]", "{": "}"}
+_SPACE_GROUP = re.compile(r"\s*,\s*([0-9]{1,3})$")
+# In CuSO4.5H2O and CaSO4.0.5H2O the (first) dot stands for the dot of a hydrate; in K0.5H2O it can't, as K0 is nothing.
+_HYDRATE_DOT = re.compile(
+    rf"([A-Za-z)\]}}]\s*(?:0+\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)??)?)\s*\.(?=\s*(?:{_NUMBER})?\s*[HDT]2O$)"
+)
+_VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±]|[nmuvwxyz](?![a-z]))")
+_NEGATIVE = re.compile(r"-\s*[0-9.]+\s*[A-Z(\[{]")
+_CHARGE = re.compile(r"\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]|\+(?!\s)|-[-0-9]*\s*(?:$|[)\]}·,])")
+
+
+class FormulaError(InputError):
+    """A text that can't be taken as a composition; `rule_id` names the rule, the message says where and what to do."""
+
+    def __init__(self, rule_id: str, reason: str) -> None:
+        """Keep the rule's id beside the sentence."""
+        super().__init__(rule_id, reason)  # both, so that the error survives pickling between processes
+        self.rule_id = rule_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """The sentence alone."""
+        return self.reason
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What lies between a bracket and its partner: finished addends (as in CaO·SiO2) and the one being read."""
+
+    bracket: str
+    position: int
+    total: dict[str, Amount] = field(default_factory=dict)
+    addend: dict[str, Amount] = field(default_factory=dict)
+    coefficient: Amount | None = None  # the 5 of 5H2O
+
+    def finish_addend(self) -> None:
+        _add(self.total, self.addend, self.coefficient or 1)
+        self.addend, self.coefficient = {}, None
+
+
+def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
+    """Read any formula that people write, exactly.
+
+    Args:
+        text: A formula, with brackets, decimals, hydrates and a trailing `,<space group number>` as they come.
+
+    Returns:
+        Amount of each element as written (positive, not reduced), and the space group number if one was given.
+
+    Raises:
+        FormulaError: The text is no formula, or one whose amounts are not known.
+    """
+    tidy = text.translate(_CHARACTERS).rstrip()
+    if not tidy.strip():
+        raise FormulaError("formula.empty", "The formula is empty: give the composition, like Fe2O3.")
+    if len(tidy) > LONGEST_FORMULA:
+        _refuse("syntax", text, LONGEST_FORMULA, f"a formula has at most {LONGEST_FORMULA} characters")
+    if ":" in tidy:
+        _refuse("dopant_notation", text, tidy.index(":"), "give the dopant's amount, like Zn0.98Al0.02O for ZnO:Al")
+    space_group, end = None, len(tidy)
+    if (suffix := _SPACE_GROUP.search(tidy)) and 1 <= int(suffix[1]) <= 230:
+        space_group, end = int(suffix[1]), suffix.start()
+    tidy = _HYDRATE_DOT.sub(_with_middle_dot, tidy[:end], count=1)
+    return _read_scopes(text, tidy), space_group
+
+
+def _read_scopes(text: str, tidy: str) -> dict[str, Amount]:
+    scopes = [_Scope("", 0)]
+    item: dict[str, Amount] | None = None  # an element or a bracket's content that an amount may still follow
+    position = 0
+    for token in _tokens(text, tidy):
+        kind, word, position = token.lastgroup, token[0], token.start()
+        scope = scopes[-1]
+        if kind == "number":
+            amount = _number(word)
+            if amount == 0:
+                _refuse("amount_out_of_range", text, position, "an amount is zero; leave out what is not there")
+            if item is not None:
+                _add(scope.addend, item, amount)
+                item = None
+            elif scope.addend or scope.coefficient:
+                _refuse("syntax", text, position, "a number follows a number; put · before the 5 of 5H2O")
+            else:
+                scope.coefficient = amount
+            continue
+        if item is not None:
+            _add(scope.addend, item, 1)
+            item = None
+        if kind == "element":
+            item = {_known(text, word, position): 1}
+        elif kind == "open":
+            scopes.append(_Scope(word, position))
+        elif not scope.addend:
+            _refuse("syntax", text, position, f"an element should stand before {word!r}")
+        elif kind == "join":
+            scope.finish_addend()
+        else:
+            if _PARTNER.get(scope.bracket) != word:
+                _refuse("syntax", text, position, f"{word!r} closes no bracket that was opened; check the brackets")
+            scope.finish_addend()
+            item = scopes.pop().total
+    scope = scopes[-1]
+    if len(scopes) > 1:
+        _refuse("syntax", text, scope.position, f"the bracket {scope.bracket!r} is never closed; check the brackets")
+    if item is not None:
+        _add(scope.addend, item, 1)
+    if not scope.addend:
+        _refuse("syntax", text, position, "the formula ends where an element should follow")
+    scope.finish_addend()
+    return scope.total
+
+
+def _tokens(text: str, tidy: str) -> list[re.Match[str]]:
+    tokens = []
+    position = 0
+    while position < len(tidy):
+        if tidy[position].isspace():
+            position += 1
+        elif token := _TOKEN.match(tidy, position):
+            tokens.append(token)
+            position = token.end()
+        else:
+            _refuse_notation(text, tidy, position)
+    return tokens
+
+
+def _with_middle_dot(found: re.Match[str]) -> str:
+    return found[0][:-1] + "·"
+
+
+def _number(word: str) -> Amount:
+    """The exact value of a decimal; a vulgar fraction is added to the integer before it (4½)."""
+    if word.isdecimal():
+        return int(word)
+    vulgar = _VULGAR.get(word[-1])
+    return Fraction(f"{word[:-1] or '0'}.{vulgar}") if vulgar else Fraction(word)
+
+
+def _add(total: dict[str, Amount], item: dict[str, Amount], times: Amount) -> None:
+    for symbol, amount in item.items():
+        total[symbol] = total.get(symbol, 0) + amount * times
+
+
+def _known(text: str, symbol: str, position: int) -> str:
+    if symbol not in SYMBOLS:
+        if symbol[0] in SYMBOLS and symbol[1:] in {"x", "y", "z"}:
+            _refuse("variable_amount", text, position + 1, f"give the number that {symbol[1]!r} stands for")
+        _refuse("unknown_element", text, position, f"{symbol!r} is no element; correct the symbol")
+    return symbol
+
+
+def _refuse_notation(text: str, tidy: str, position: int) -> NoReturn:
+    """Say why reading stopped at a character that starts no token."""
+    character = tidy[position]
+    if variable := _VARIABLE.match(tidy, position):
+        _refuse("variable_amount", text, position, f"give the number that {variable[0][-1]!r} stands for")
+    if _NEGATIVE.match(tidy, position):
+        _refuse("amount_out_of_range", text, position, "an amount is negative; correct it")
+    if _CHARGE.match(tidy, position):
+        _refuse("charged", text, position, "a charge is no part of a composition; give the neutral compound")
+    if character == ",":
+        _refuse("syntax", text, position, "only a space group number from 1 to 230, at the end, may follow a comma")
+    _refuse("syntax", text, position, f"{character!r} can't stand here; write it like Fe2O3 or Ca(OH)2")
+
+
+def _refuse(rule: str, text: str, position: int, what: str) -> NoReturn:
+    raise FormulaError(f"formula.{rule}", f"Formula {shown(text)}, character {position + 1}: {what}.")
+
+
+def shown(text: str) -> str:
+    """The formula in quotes, cut where it would drown the message."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -1,0 +1,76 @@
+"""Units: what a unit string means and how values get from one unit to another (pint).
+
+Not here: which unit a property is stored in (`schemas.properties`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from tokenize import TokenError
+from typing import TYPE_CHECKING
+
+from schemas.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pint
+    from numpy.typing import NDArray
+
+# pint passes over characters that it can't place: "eV#K" would be read as eV K
+_WRITTEN = re.compile(r"[\w %°·⁻*/^().-]*")
+
+
+@lru_cache(maxsize=1)
+def registry() -> pint.UnitRegistry[float]:
+    """The one unit registry of the process: pint's, and the atom, so that eV/atom never passes for eV."""
+    import pint  # deferred: 0.3 s
+
+    units: pint.UnitRegistry[float] = pint.UnitRegistry(cache_folder=None)
+    units.define("atom = [atoms]")
+    return units
+
+
+def check_unit(unit: str) -> str:
+    """Return `unit` if pint knows it.
+
+    Raises:
+        InputError: the unit is unknown.
+    """
+    import pint  # deferred: 0.3 s
+
+    try:
+        if not _WRITTEN.fullmatch(unit):
+            raise ValueError("it holds a character that units don't")  # noqa: TRY301
+        registry().Unit(unit)
+    except (
+        pint.errors.PintError,
+        TokenError,
+        ArithmeticError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AssertionError,
+    ) as error:
+        raise InputError(
+            f"unknown unit {unit!r} ({error}); write it as pint does, e.g. 'eV', 'eV/atom', 'GPa', 'uV/K'"
+        ) from error
+    return unit
+
+
+def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float64]:
+    """Convert `values` (any shape) from `unit` to the unit `to`.
+
+    Raises:
+        InputError: a unit is unknown, or the two measure different things.
+    """
+    import pint  # deferred: 0.3 s
+
+    check_unit(unit)
+    check_unit(to)
+    if unit == to:
+        return values
+    try:
+        return registry().Quantity(values, unit).to(to).magnitude
+    except pint.errors.PintError as error:
+        raise InputError(f"unit {unit!r} can't be converted to {to!r}: {error}") from error

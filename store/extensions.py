@@ -1,0 +1,38 @@
+"""DuckDB's extensions, loaded from the wheels that carry them: nothing is downloaded at run time."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from schemas.errors import WorkError
+
+_NEEDED = ("sqlite_scanner", "ducklake")
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory DuckDB that can attach the lake.
+
+    Raises:
+        WorkError: an extension's wheel is not installed, or was built for another DuckDB.
+    """
+    con = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    con.execute("SET enable_progress_bar = false")
+    for name in _NEEDED:
+        con.execute(f"LOAD '{_extension_file(name)}'")
+    return con
+
+
+def _extension_file(name: str) -> Path:
+    package = f"duckdb_extension_{name}"
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    found = sorted(Path(folders[0]).glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")) if folders else []
+    if not found:
+        raise WorkError(
+            f"DuckDB {duckdb.__version__} needs the wheel {package.replace('_', '-')}=={duckdb.__version__}; "
+            "install the pinned requirements: make install"
+        )
+    return found[0]

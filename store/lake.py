@@ -1,0 +1,266 @@
+"""The DuckLake store itself: where it lies, how it is opened, and the one way to change it, `Lake.commit`.
+
+Not here: what any table holds (`schemas.tables`), nor the SQL that fills them (the other modules of this package).
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from schemas.errors import InputError, WorkError
+from schemas.tables import TABLES, Column, Table
+from store.extensions import connect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CATALOG = "lake"
+_THREADS = threading.Lock()
+_DUCKDB_TYPES = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
+    "list<item: string>": "VARCHAR[]",
+    "list<item: double>": "DOUBLE[]",
+}
+
+
+@dataclass(slots=True)
+class Transaction:
+    """A write transaction: what is done on `con` becomes one snapshot, or nothing.
+
+    `snapshot` and `changed` are known once the `with` block of `Lake.commit` has ended.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    facts: dict[str, Any]
+    snapshot: int = -1
+    changed: bool = False
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Append `rows` to `table`, column by name."""
+        self.con.register("rows_to_insert", rows)
+        self.con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_to_insert")
+        self.con.unregister("rows_to_insert")
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """An embedded DuckLake in one folder: a SQLite catalog beside a folder of Parquet."""
+
+    root: Path
+    lock_timeout: float = field(default=600)
+
+    @property
+    def catalog_file(self) -> Path:
+        """The SQLite catalog."""
+        return self.root / "catalog.sqlite"
+
+    @property
+    def data(self) -> Path:
+        """The folder of Parquet files."""
+        return self.root / "data"
+
+    def exists(self) -> bool:
+        """Whether a store lies here."""
+        return self.catalog_file.exists()
+
+    def init(self) -> None:
+        """Create the store with all its tables; nothing happens where they exist already.
+
+        All tables are made here, at once, because concurrent DDL conflicts (DuckLake issues 1248 and 1404).
+
+        Raises:
+            WorkError: the folder can't be written.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkError(
+                f"the store folder {self.root} can't be created: {error}; set MATSTRATA_STORE to another"
+            ) from error
+        if self.exists() and not self._missing_tables():
+            return
+        with self.commit("create the store's tables") as transaction:
+            for table in self._missing_tables(transaction.con):
+                for statement in create_statements(table):
+                    transaction.con.execute(statement)
+            transaction.con.execute("CREATE SCHEMA IF NOT EXISTS features")
+            transaction.con.execute(LABELS_VIEW)
+
+    def _missing_tables(self, con: duckdb.DuckDBPyConnection | None = None) -> list[Table]:
+        query = f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}'"
+        if con is not None:
+            there = {name for (name,) in con.execute(query).fetchall()}
+        else:
+            with self.reader() as reader:
+                there = {name for (name,) in reader.execute(query).fetchall()}
+        return [table for name, table in TABLES.items() if name not in there]
+
+    @contextmanager
+    def reader(self, snapshot: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection, on the newest snapshot or on the one given.
+
+        Raises:
+            InputError: there is no store here, or no such snapshot.
+        """
+        con = self.connect_reader(snapshot)
+        try:
+            yield con
+        finally:
+            con.close()
+
+    def connect_reader(self, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
+        """As `reader`, but the caller closes the connection."""
+        if not self.exists():
+            raise InputError(f"there is no store in {self.root}; make one with 'matstrata run', or set MATSTRATA_STORE")
+        at = "" if snapshot is None else f", SNAPSHOT_VERSION {int(snapshot)}"
+        con = connect()
+        try:
+            con.execute(f"ATTACH '{self._address()}' AS {CATALOG} (READ_ONLY, META_BUSY_TIMEOUT 60000{at})")
+            con.execute(f"USE {CATALOG}")
+        except duckdb.Error as error:
+            con.close()
+            if snapshot is not None and "snapshot" in str(error).lower():
+                raise InputError(
+                    f"the store has no snapshot {snapshot}; 'matstrata status' shows the newest"
+                ) from error
+            raise WorkError(f"the store in {self.root} can't be opened: {error}") from error
+        return con
+
+    def snapshot(self) -> int:
+        """The number of the newest snapshot."""
+        with self.reader() as con:
+            return current_snapshot(con)
+
+    @contextmanager
+    def commit(self, message: str, facts: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
+        """The one way to write: lock, begin, let the caller write, label the snapshot, commit.
+
+        The lock is a file lock, so it dies with its owner. An exception in the block, or a crash, leaves the store as
+        it was. A block that changes nothing makes no snapshot.
+
+        Args:
+            message: what the snapshot is for; shown by `matstrata status` and the report.
+            facts: goes to the snapshot's JSON `extra_info`.
+
+        Raises:
+            WorkError: another writer held the lock too long, or the disk refused.
+        """
+        if not message.strip():
+            raise InputError("a commit needs a message")
+        with _THREADS, self._locked():
+            con = connect()
+            try:
+                con.execute(
+                    f"ATTACH '{self._address()}' AS {CATALOG} "
+                    f"(DATA_PATH '{_quoted(self.data)}/', META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 60000)"
+                )
+                con.execute(f"USE {CATALOG}")
+                before = current_snapshot(con)
+                con.execute("BEGIN")
+                transaction = Transaction(con, dict(facts or {}))
+                yield transaction
+                con.execute(
+                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
+                    [_author(), message, json.dumps(transaction.facts, sort_keys=True)],
+                )
+                con.execute("COMMIT")
+                transaction.snapshot = current_snapshot(con)
+                transaction.changed = transaction.snapshot != before
+            except (duckdb.IOException, duckdb.TransactionException) as error:
+                raise WorkError(
+                    f"the commit {message!r} to {self.root} failed and left the store as it was: {error}; "
+                    "check free space and permissions, then run again"
+                ) from error
+            finally:
+                con.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(self.root / "write.lock", timeout=self.lock_timeout)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise WorkError(
+                f"another process has been writing to {self.root} for {self.lock_timeout:g} s; wait for it to end, "
+                "or raise MATSTRATA_LOCK_TIMEOUT"
+            ) from error
+        except OSError as error:
+            raise WorkError(f"the store folder {self.root} can't be written: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _address(self) -> str:
+        return f"ducklake:sqlite:{_quoted(self.catalog_file)}"
+
+
+def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
+    """The snapshot that `con` sees."""
+    row = con.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def create_statements(table: Table) -> list[str]:
+    """The DDL of a table, with units and definitions as comments."""
+    columns = ", ".join(f'"{column.name}" {_DUCKDB_TYPES[str(column.type)]}' for column in table.columns)
+    statements = [f"CREATE TABLE {table.name} ({columns})"]
+    if table.partitioned_by:
+        statements.append(f"ALTER TABLE {table.name} SET PARTITIONED BY ({table.partitioned_by})")
+    statements.append(f"COMMENT ON TABLE {table.name} IS '{_escaped('One row is ' + table.row)}'")
+    return statements + [create_column_comment(table.name, column) for column in table.columns]
+
+
+def create_column_comment(table: str, column: Column) -> str:
+    """The statement that puts a column's definition and unit where any SQL client finds them."""
+    return f"COMMENT ON COLUMN {table}.\"{column.name}\" IS '{_escaped(column.comment)}'"
+
+
+LABELS_VIEW = """
+CREATE OR REPLACE VIEW labels AS
+WITH candidates AS (
+    SELECT o.material_id, o.property, o.source, o.unit, o.value, s.policy,
+        (s.label_min_temperature_k IS NULL OR o.temperature_k IS NULL
+            OR o.temperature_k BETWEEN s.label_min_temperature_k AND s.label_max_temperature_k) AS preferred
+    FROM observations o JOIN sources s ON o.source = s.source AND o.kind = s.kind
+), chosen AS (
+    SELECT *, preferred = max(preferred) OVER (PARTITION BY material_id, property, source) AS taken FROM candidates
+)
+SELECT material_id, property, source, any_value(unit) AS unit,
+    CASE any_value(policy)
+        WHEN 'mean' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value) ELSE median(value)
+    END AS value,
+    count(*) AS n_observations, max(value) - min(value) AS spread, any_value(policy) AS policy
+FROM chosen WHERE taken GROUP BY material_id, property, source
+"""
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _quoted(path: Path) -> str:
+    return _escaped(path.as_posix())

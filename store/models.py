@@ -1,0 +1,125 @@
+"""The registry of models: what was trained from what, how well it did, what it predicts.
+
+Not here: training and predicting (`pipelines.learning`), nor the format of a model file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.errors import InputError
+from schemas.tables import TABLES
+from store.lake import Lake, Transaction
+from store.signatures import signature
+
+
+def find(lake: Lake, model_id: str) -> Mapping[str, Any] | None:
+    """The `models` row with this id, provided that its file is there too."""
+    rows = _rows(lake, "SELECT * FROM models WHERE model_id = ?", [model_id])
+    return rows[0] if rows and (lake.root / rows[0]["path"]).exists() else None
+
+
+def serving(lake: Lake, property_name: str | None = None) -> Mapping[str, Any]:
+    """The ensemble from which predictions of a property come; without a property, the only one there is.
+
+    Raises:
+        InputError: there is none yet, or there are several and none was named.
+    """
+    rows = _rows(lake, "SELECT * FROM models WHERE source IS NULL AND serving ORDER BY property", [])
+    names = [row["property"] for row in rows]
+    if property_name is None and len(rows) > 1:
+        raise InputError(f"several properties can be predicted; name one with --property: {', '.join(names)}")
+    found = [row for row in rows if property_name in (None, row["property"])]
+    if not found:
+        there = f"; there are models of {', '.join(names)}" if names else ""
+        raise InputError(f"no model predicts {property_name or 'anything'} yet{there}; train one with 'matstrata run'")
+    return found[0]
+
+
+def model_file(lake: Lake, model_id: str) -> Path:
+    """Where the file of a model lies."""
+    return lake.root / "models" / f"{model_id}.skops"
+
+
+def record(
+    lake: Lake,
+    model: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]] = (),
+    out_of_fold: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Register a model that now serves its property and source, in place of its predecessor, with its evaluation.
+
+    A model of the same id is replaced.
+    """
+    what = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
+    with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:
+        _retire(transaction, model)
+        for table, rows in (("models", [model]), ("model_metrics", metrics), ("out_of_fold", out_of_fold)):
+            transaction.con.execute(f"DELETE FROM {table} WHERE model_id = ?", [model["model_id"]])
+            transaction.insert(
+                table, pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].arrow_schema)
+            )
+
+
+def promote(lake: Lake, model: Mapping[str, Any]) -> None:
+    """Let a registered model serve its property and source, in place of the one that does."""
+    with lake.commit(f"promote model {model['model_id']}", {"model_id": model["model_id"]}) as transaction:
+        _retire(transaction, model)
+        transaction.con.execute("UPDATE models SET serving = true WHERE model_id = ?", [model["model_id"]])
+
+
+def unpredicted(lake: Lake, model_id: str, features: Sequence[str]) -> pa.Table:
+    """The described materials that a model has not predicted yet: `material_id`, then the descriptors."""
+    first, *others = features
+    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in others)
+    with lake.reader() as con:
+        return con.execute(
+            f"SELECT * FROM features.{first} {joins} "
+            "ANTI JOIN (FROM predictions WHERE model_id = ?) p USING (material_id) ORDER BY material_id",
+            [model_id],
+        ).to_arrow_table()
+
+
+def replace_predictions(lake: Lake, property_name: str, model_id: str, rows: pa.Table) -> int:
+    """Add a model's predictions, and drop those of its predecessors for the property. Returns the snapshot."""
+    with lake.commit(f"predict {property_name}", {"model_id": model_id, "rows": rows.num_rows}) as transaction:
+        transaction.con.execute(
+            "DELETE FROM predictions WHERE property = ? AND model_id <> ?", [property_name, model_id]
+        )
+        transaction.insert("predictions", rows)
+    return transaction.snapshot
+
+
+def metrics(lake: Lake, model_id: str, *, protocol: str, subset: str) -> list[dict[str, Any]]:
+    """A model's figures under one protocol and for one subset: rows of `model_metrics`."""
+    return _rows(
+        lake,
+        "SELECT * FROM model_metrics WHERE model_id = ? AND protocol = ? AND subset = ? ORDER BY ALL",
+        [model_id, protocol, subset],
+    )
+
+
+def predictions_summary(lake: Lake, property_name: str) -> tuple[int, str]:
+    """How many materials are predicted, and a hash of what: the same model and materials, the same hash."""
+    found = _rows(
+        lake,
+        "SELECT count(*) AS n, bit_xor(md5_number(model_id || material_id)) AS x FROM predictions WHERE property = ?",
+        [property_name],
+    )[0]
+    return found["n"], signature(found["n"], found["x"])
+
+
+def _retire(transaction: Transaction, model: Mapping[str, Any]) -> None:
+    transaction.con.execute(
+        "UPDATE models SET serving = false WHERE property = ? AND source IS NOT DISTINCT FROM ? AND serving",
+        [model["property"], model["source"]],
+    )
+
+
+def _rows(lake: Lake, statement: str, values: list[Any]) -> list[dict[str, Any]]:
+    with lake.reader() as con:
+        return con.execute(statement, values).to_arrow_table().to_pylist()

@@ -1,0 +1,119 @@
+"""Refreshing a source by difference: only records whose content changed are written, in one transaction.
+
+Not here: reading and validating the source (`pipelines.ingest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.tables import TABLES
+from store.lake import Lake
+from store.signatures import signature
+
+_REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did to the store."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    rejections: int
+    snapshot: int
+    changed: bool
+
+
+def ingested(lake: Lake, source: str) -> Mapping[str, Any] | None:
+    """The `sources` row of a source, or None if it was never ingested."""
+    with lake.reader() as con:
+        rows = con.execute("SELECT * FROM sources WHERE source = ?", [source]).to_arrow_table().to_pylist()
+    return rows[0] if rows else None
+
+
+def refresh(
+    lake: Lake,
+    row: Mapping[str, Any],
+    observations: pa.Table,
+    rejections: pa.Table,
+    validations: pa.Table,
+) -> Refreshed:
+    """Replace what the store holds of one source by the given tables, touching only what differs.
+
+    An observation whose `observation_id` stays and whose `record_hash` changed is updated, so that the change feed
+    (`table_changes`) shows exactly what the source changed. Unchanged observations keep the hash of the file in which
+    they were first read.
+
+    Args:
+        lake: the store.
+        row: the `sources` row.
+        observations: schema of the table `observations`; `observation_id` unique.
+        rejections: schema of the table `rejections`.
+        validations: schema of the table `validations`.
+    """
+    source = row["source"]
+    facts = {"source": source, "file_sha256": row["file_sha256"], "contract_sha256": row["contract_sha256"]}
+    with lake.commit(f"refresh source {source}", facts) as transaction:
+        con = transaction.con
+        con.register("new_observations", observations)
+        con.register("new_rejections", rejections)
+        con.execute(
+            "CREATE TEMP TABLE kept AS SELECT observation_id, record_hash FROM observations WHERE source = ?", [source]
+        )
+        columns = [name for name in TABLES["observations"].column_names if name != "observation_id"]
+        assignments = ", ".join(f"{name} = n.{name}" for name in columns)
+        updated = _count(
+            con.execute(
+                f"UPDATE observations o SET {assignments} FROM new_observations n "
+                "WHERE o.source = ? AND o.observation_id = n.observation_id AND o.record_hash <> n.record_hash",
+                [source],
+            )
+        )
+        deleted = _count(
+            con.execute(
+                "DELETE FROM observations WHERE source = ? "
+                "AND observation_id NOT IN (SELECT observation_id FROM new_observations)",
+                [source],
+            )
+        )
+        inserted = _count(
+            con.execute(
+                "INSERT INTO observations BY NAME SELECT n.* FROM new_observations n "
+                "ANTI JOIN kept k ON n.observation_id = k.observation_id"
+            )
+        )
+        con.execute(
+            f"DELETE FROM rejections WHERE source = ? "
+            f"AND {_REJECTION} NOT IN (SELECT {_REJECTION} FROM new_rejections)",
+            [source],
+        )
+        con.execute(
+            f"INSERT INTO rejections BY NAME SELECT * FROM new_rejections WHERE {_REJECTION} NOT IN "
+            f"(SELECT {_REJECTION} FROM rejections WHERE source = ?)",
+            [source],
+        )
+        con.execute("DELETE FROM sources WHERE source = ?", [source])
+        transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
+        transaction.insert("validations", validations)
+        transaction.facts.update(inserted=inserted, updated=updated, deleted=deleted, rejected=rejections.num_rows)
+    return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
+
+
+def _count(result: Any) -> int:
+    return int(result.fetchone()[0])
+
+
+def content_version(lake: Lake, source: str) -> str:
+    """A hash of the observations of a source: the same content, the same version."""
+    with lake.reader() as con:
+        row = con.execute(
+            "SELECT count(*), bit_xor(md5_number(observation_id || record_hash)) FROM observations WHERE source = ?",
+            [source],
+        ).fetchone()
+    return signature(row)

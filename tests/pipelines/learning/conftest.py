@@ -1,0 +1,85 @@
+"""Small synthetic sources: an experiment of one property, and a computation that knows it with a bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipelines.learning.samples import Samples
+
+Make = Callable[..., Samples]
+
+
+def _formula(row: int) -> tuple[str, str]:
+    """Give distinct binary formulas, two to a group, eight to a chemical system."""
+    metals = [
+        "Li",
+        "Na",
+        "K",
+        "Rb",
+        "Cs",
+        "Mg",
+        "Ca",
+        "Sr",
+        "Ba",
+        "Zn",
+        "Cd",
+        "Al",
+        "Ga",
+        "In",
+        "Ti",
+        "Zr",
+        "Hf",
+        "Sc",
+        "Y",
+    ]
+    anions = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N", "P"]
+    system = row // 8
+    metal, anion = metals[system % len(metals)], anions[(system // len(metals)) % len(anions)]
+    return f"{metal}{row % 8 + 2}{anion}", f"{anion}-{metal}"
+
+
+def truth(features: np.ndarray) -> np.ndarray:
+    """The property as nature has it: nonlinear, so that few measurements do not suffice to learn it."""
+    return 2 + np.sin(2 * features[:, 0]) + features[:, 1] * features[:, 2] + 0.5 * np.abs(features[:, 3])
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    """Build a source of n materials starting at row `start`."""
+
+    def build(source: str, kind: str, n: int, start: int = 0, noise: float = 0.1, seed: int = 1) -> Samples:
+        rows = range(start, start + n)
+        formulas = [_formula(row) for row in rows]
+        features = np.array([np.random.default_rng(row).normal(size=5) for row in rows])
+        values = truth(features) + noise * np.random.default_rng(seed).normal(size=n)
+        columns = [values] if kind == "experiment" else [0.6 * values - 0.3, np.exp(8 * values)]
+        return Samples(
+            source=source,
+            kind=kind,
+            properties=("gap",) if kind == "experiment" else ("gap", "mass"),
+            material_ids=np.array([formula for formula, _ in formulas]),
+            group_ids=np.array([f"group{row // 2}" for row in rows]),
+            chemical_systems=np.array([system for _, system in formulas]),
+            features=features,
+            values=np.column_stack(columns),
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def measured(make: Make) -> Samples:
+    """120 experiments."""
+    return make("experiment", "experiment", 120)
+
+
+@pytest.fixture(scope="session")
+def computed(make: Make) -> Samples:
+    """800 computations; the first 60 are of measured materials; a few cells are missing."""
+    samples = make("dft", "computation", 800, start=60, noise=0.02, seed=2)
+    samples.values[::7, 1] = np.nan
+    samples.features[::11, 4] = np.nan
+    return samples

@@ -1,0 +1,158 @@
+"""The whole: training, predicting, explaining, saving."""
+
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from pipelines.learning.ensemble import train_ensemble
+from pipelines.learning.errors import IntegrityError, LeakageError, LearningError
+from pipelines.learning.persistence import load, save
+from pipelines.learning.samples import known_values
+from pipelines.learning.source_models import train_source_model
+
+BOUNDS = (0.0, 8.0)
+
+
+@pytest.fixture(scope="module")
+def helper(measured, computed):
+    return train_source_model(computed, measured.group_ids, seed=0)
+
+
+@pytest.fixture(scope="module")
+def ensemble(measured, computed, helper):
+    return train_ensemble(measured, [helper], [computed], BOUNDS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def unseen(make):
+    return make("new", "experiment", 100, start=900, noise=0.0)
+
+
+def test_predictions_come_with_intervals_and_reasons(ensemble, unseen, computed):
+    known = {"dft": known_values(computed, unseen.material_ids)}
+    said = ensemble.predict(unseen.features, unseen.material_ids, known)
+    assert (said.lower <= said.values).all()
+    assert (said.values <= said.upper).all()
+    assert said.lower.min() >= BOUNDS[0]
+    assert said.upper.max() <= BOUNDS[1]
+    assert np.corrcoef(said.values, unseen.values[:, 0])[0, 1] > 0.8
+    alone, given, dft = said.contributions
+    assert (alone.source, alone.given) == ("experiment", ())
+    assert (given.source, given.given) == ("experiment", ("dft",))
+    assert (dft.source, dft.predicted.shape) == ("dft", (100, 2))
+    joined = alone.weight * alone.predicted[:, 0] + given.weight * given.predicted[:, 0]
+    np.testing.assert_allclose(joined.clip(*BOUNDS), said.values, atol=1e-9)
+    assert said.nearest_ids.shape == said.nearest_values.shape == said.distances.shape == (100, 5)
+
+
+def test_the_weights_have_names_and_sum_to_one(ensemble):
+    assert list(ensemble.weights()) == ["alone.trees", "alone.kernel", "given_known.trees", "given_known.kernel"]
+    assert sum(ensemble.weights().values()) == pytest.approx(1)
+
+
+def test_a_measured_material_is_its_own_nearest(ensemble, measured):
+    said = ensemble.predict(measured.features, measured.material_ids)
+    np.testing.assert_array_equal(said.nearest_ids[:, 0], measured.material_ids)
+    np.testing.assert_array_equal(said.nearest_values[:, 0], measured.values[:, 0])
+
+
+def test_known_values_may_be_missing_in_part_or_altogether(ensemble, unseen):
+    nothing = ensemble.predict(unseen.features, unseen.material_ids)
+    empty = ensemble.predict(unseen.features, unseen.material_ids, {"dft": np.full((100, 2), np.nan)})
+    np.testing.assert_array_equal(nothing.values, empty.values)
+    half = np.column_stack([np.ones(100), np.full(100, np.nan)])
+    assert np.isfinite(ensemble.predict(unseen.features, unseen.material_ids, {"dft": half}).values).all()
+
+
+def test_undefined_descriptors_are_predicted_from(ensemble, unseen):
+    assert np.isfinite(ensemble.predict(np.full((3, 5), np.nan), unseen.material_ids[:3]).values).all()
+
+
+def test_same_data_and_seed_give_the_same_ensemble(ensemble, measured, computed, helper, unseen):
+    again = train_ensemble(measured, [helper], [computed], BOUNDS, seed=0)
+    first, second = (e.predict(unseen.features, unseen.material_ids) for e in (ensemble, again))
+    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(first.upper, second.upper)
+
+
+def test_one_row_gives_what_many_rows_give(ensemble, unseen):
+    many = ensemble.predict(unseen.features, unseen.material_ids)
+    one = ensemble.predict(unseen.features[7:8], unseen.material_ids[7:8])
+    assert one.values[0] == pytest.approx(many.values[7], rel=1e-9)
+    assert one.upper[0] == pytest.approx(many.upper[7], rel=1e-9)
+
+
+def test_no_rows_give_no_predictions(ensemble):
+    assert len(ensemble.predict(np.empty((0, 5)), np.empty(0, dtype=str)).values) == 0
+
+
+def test_the_wrong_descriptors_are_refused(ensemble, unseen):
+    with pytest.raises(LearningError, match=r"must be \(m, 5\)"):
+        ensemble.predict(unseen.features[:, :3], unseen.material_ids)
+
+
+def test_a_helper_that_knows_the_target_is_refused(measured, computed):
+    leaky = train_source_model(computed, np.array(["group0"]), seed=0)
+    with pytest.raises(LeakageError, match="trained on 30 groups of the target"):
+        train_ensemble(measured, [leaky], [computed], BOUNDS)
+
+
+def test_experiment_alone_needs_no_helper(measured, unseen):
+    alone = train_ensemble(measured, [], [], BOUNDS)
+    assert len(alone.predict(unseen.features, unseen.material_ids).contributions) == 1
+
+
+def test_a_constant_target_is_predicted(measured):
+    constant = replace(measured, values=np.full_like(measured.values, 1.5))
+    said = train_ensemble(constant, [], [], BOUNDS).predict(measured.features, measured.material_ids)
+    np.testing.assert_allclose(said.values, 1.5, atol=0.05)
+
+
+def test_few_materials_give_wide_intervals_and_fewer_an_error(measured):
+    said = train_ensemble(measured.take(np.arange(12)), [], [], BOUNDS).predict(
+        measured.features, measured.material_ids
+    )
+    assert np.isfinite(said.values).all()
+    with pytest.raises(LearningError, match="at least 10 are needed"):
+        train_ensemble(measured.take(np.arange(9)), [], [], BOUNDS)
+
+
+def test_a_saved_ensemble_predicts_the_same(ensemble, unseen, tmp_path):
+    sha256 = save(ensemble, tmp_path / "models" / "gap.skops")
+    loaded = load(tmp_path / "models" / "gap.skops", sha256)
+    first, second = (e.predict(unseen.features, unseen.material_ids) for e in (ensemble, loaded))
+    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(first.lower, second.lower)
+    np.testing.assert_array_equal(first.in_domain, second.in_domain)
+    assert [p.name for p in (tmp_path / "models").iterdir()] == ["gap.skops"]
+
+
+def test_a_saved_source_model_remembers_what_it_saw(helper, computed, tmp_path):
+    loaded = load(tmp_path / "m", save(helper, tmp_path / "m"))
+    with pytest.raises(LeakageError, match="dft"):
+        loaded.check_blind_to(computed.group_ids)
+
+
+def test_a_tampered_file_is_refused_naming_both_hashes(helper, tmp_path):
+    path = tmp_path / "m.skops"
+    sha256 = save(helper, path)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match=rf"sha256 is [0-9a-f]{{64}}, recorded is {sha256}"):
+        load(path, sha256)
+
+
+def test_a_file_with_anything_else_in_it_is_refused(tmp_path):
+    import skops.io
+
+    path = tmp_path / "m.skops"
+    for content, complaint in (
+        (Fraction(1, 2), "Untrusted types"),
+        ({"record": "Popen"}, "unknown record"),
+        (3, "int"),
+    ):
+        path.write_bytes(skops.io.dumps(content))
+        with pytest.raises(IntegrityError, match=complaint):
+            load(path, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -1,0 +1,51 @@
+"""Helper models: blind to the target, at ease with skew and gaps."""
+
+import numpy as np
+import pytest
+
+from pipelines.learning.errors import LeakageError, LearningError
+from pipelines.learning.scales import fit_scale
+from pipelines.learning.source_models import train_source_model
+
+
+def test_a_helper_has_seen_no_group_of_the_target(measured, computed):
+    model = train_source_model(computed, measured.group_ids, seed=0)
+    assert model.n_rows == 740
+    model.check_blind_to(measured.group_ids)
+
+
+def test_a_helper_trained_on_target_groups_is_caught(measured, computed):
+    model = train_source_model(computed, measured.group_ids[:100], seed=0)
+    with pytest.raises(LeakageError, match=r"dft was trained on 10 groups of the target, such as group\d+"):
+        model.check_blind_to(measured.group_ids)
+
+
+def test_nothing_left_to_train_on_is_said(computed):
+    with pytest.raises(LearningError, match="none is left"):
+        train_source_model(computed, computed.group_ids, seed=0)
+
+
+def test_a_property_over_many_decades_is_learned_in_its_logarithm(computed, measured):
+    model = train_source_model(computed, measured.group_ids, seed=0)
+    mass = computed.values[:, 1]
+    predicted = model.unscale(model.predict_scaled(computed.features))[:, 1]
+    known = np.isfinite(mass)
+    assert np.ptp(np.log10(mass[known])) > 10
+    assert np.corrcoef(np.log(mass[known]), np.log(predicted[known].clip(1e-9)))[0, 1] > 0.9
+
+
+def test_the_wrong_descriptors_are_refused(computed, measured):
+    model = train_source_model(computed, measured.group_ids, seed=0)
+    with pytest.raises(LearningError, match="takes 5 features, not 4"):
+        model.predict_scaled(computed.features[:, :4])
+
+
+@pytest.mark.parametrize("values", [np.array([0.0, 0.0, 1.5, 3.0]), np.logspace(-6, 6, 50) * np.tile([1, -1], 25)])
+def test_a_scale_can_be_inverted(values):
+    scale = fit_scale(values)
+    np.testing.assert_allclose(scale.invert(scale.apply(values)), values, rtol=1e-9, atol=1e-9)
+
+
+def test_a_scale_needs_a_value():
+    with pytest.raises(LearningError, match="no value"):
+        fit_scale(np.array([np.nan]))

@@ -1,0 +1,244 @@
+"""A small real store with plausible rows in every table that the report reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from schemas.tables import TABLES
+from store.lake import Lake
+
+WHEN = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+MODEL = "f3a9c1d2e4b5"
+SETTINGS = {"mean": 0.62, "single": 0.47, "without_dft": 0.36, "strict": 0.34, "known_dft": 0.31}
+REJECTIONS = {"optics.out_of_range": 61, "optics.only_extinction": 9, "record.malformed": 2, "formula.syntax": 3}
+METALS = [
+    "Li",
+    "Na",
+    "K",
+    "Mg",
+    "Ca",
+    "Sr",
+    "Ba",
+    "Al",
+    "Ga",
+    "In",
+    "Si",
+    "Ge",
+    "Sn",
+    "Ti",
+    "Zr",
+    "Hf",
+    "Zn",
+    "Cd",
+    "Pb",
+    "Y",
+    "La",
+    "Gd",
+    "Lu",
+    "Ag",
+    "Cu",
+]
+ANIONS = ["O", "F", "Cl", "Br", "I", "S", "Se", "Te", "N", "P", "As"]
+
+Fill = Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], int]
+
+
+def compositions() -> list[tuple[str, list[str]]]:
+    """Binary compositions, deterministic: (material_id, elements)."""
+    found = []
+    for i, metal in enumerate(METALS):
+        for j, anion in enumerate(ANIONS):
+            if (7 * i + 3 * j) % 4 == 0 or anion == "O":
+                first, second = sorted((metal, anion))
+                amount = 2 if (i + j) % 3 == 0 else 1
+                found.append((f"{first}{second}{amount if amount > 1 else ''}", [first, second]))
+    return found
+
+
+def source_row(name: str, **changed: Any) -> dict[str, Any]:
+    """A row of `sources`."""
+    return {
+        "source": name,
+        "title": f"The {name.replace('_', ' ')} collection",
+        "kind": "experiment",
+        "method": "ellipsometry and others",
+        "licence": "CC0-1.0",
+        "citation": "@article{somebody2016,\n  title = {Refractive indices},\n  year = {2016}\n}",
+        "doi": "10.1038/sdata.2017.85",
+        "file_sha256": "ab" * 32,
+        "policy": "median",
+        "rows_in": 0,
+        "rows_accepted": 0,
+        "rows_rejected": 0,
+        "refreshed_at": WHEN,
+    } | changed
+
+
+def observation(source: str, record: int, material_id: str, value: float, **changed: Any) -> dict[str, Any]:
+    """A row of `observations`: a measured refractive index."""
+    return {
+        "observation_id": f"{source}-{record}-{value}",
+        "source": source,
+        "source_record": f"row {record}",
+        "material_id": material_id,
+        "formula_reported": material_id,
+        "property": "refractive_index",
+        "value": value,
+        "unit": "1",
+        "value_reported": str(value),
+        "unit_reported": "1",
+        "kind": "experiment",
+        "method": "ellipsometry",
+        "conditions": "{}",
+        "reference": "Somebody 2016",
+        "file_sha256": "ab" * 32,
+        "record_hash": f"{record}{value}",
+    } | changed
+
+
+def rejection(source: str, record: int, rule_id: str, **changed: Any) -> dict[str, Any]:
+    """A row of `rejections`."""
+    return {
+        "source": source,
+        "source_record": f"file {record}",
+        "rule_id": rule_id,
+        "reason": f"record {record} broke {rule_id}",
+        "raw": '{"formula": "X"}',
+        "file_sha256": "ab" * 32,
+    } | changed
+
+
+def plausible_rows() -> dict[str, list[dict[str, Any]]]:
+    """Rows of all tables: two sources, an ensemble evaluated under two protocols and five settings."""
+    rng = np.random.default_rng(7)
+    known = compositions()
+    measured = dict(zip([m for m, _ in known], 1.4 + rng.gamma(2.0, 0.5, len(known)), strict=True))
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    rows["materials"] = [
+        {
+            "material_id": m,
+            "group_id": m,
+            "chemical_system": "-".join(e),
+            "elements": e,
+            "n_elements": 2,
+            "fractions": [0.5, 0.5],
+        }
+        for m, e in known
+    ]
+    record = 0
+    for material_id, value in measured.items():
+        for repeat in range(1 + record % 3):
+            record += 1
+            rows["observations"].append(observation("refractiveindex_info", record, material_id, value + 0.02 * repeat))
+    for number, (material_id, _) in enumerate(known[::2]):
+        rows["observations"].append(
+            observation("ricci_transport", number, material_id, 5.0, property="band_gap", unit="eV", kind="computation")
+        )
+    refused = [rule for rule, amount in REJECTIONS.items() for _ in range(amount)]
+    rows["rejections"] = [rejection("refractiveindex_info", number, rule) for number, rule in enumerate(refused)]
+    rows["sources"] = [
+        source_row(
+            "refractiveindex_info", rows_in=record + len(refused), rows_accepted=record, rows_rejected=len(refused)
+        ),
+        source_row("ricci_transport", kind="computation", rows_in=len(known[::2]), rows_accepted=len(known[::2])),
+    ]
+    rows["validations"] = [
+        {"source": "refractiveindex_info", "rule_id": "value.out_of_bounds", "column": "value", "severity": "critical",
+         "success": True, "checked": record, "unexpected": 0, "file_sha256": "ab" * 32, "validated_at": WHEN}
+    ]  # fmt: skip
+    rows["feature_sets"] = [
+        {"name": "magpie", "version": 1, "entity": "material", "columns": [f"c{i}" for i in range(132)], "signature": "5e" * 32,
+         "created_snapshot": 3, "rows": len(known), "created_at": WHEN}
+    ]  # fmt: skip
+    rows["feature_failures"] = [{"name": "magpie", "version": 1, "entity_id": "D2O", "reason": "no data for D"}]
+    rows["models"] = [
+        {"model_id": MODEL, "property": "refractive_index", "source": None, "training_set_id": "1" * 64, "snapshot": 4,
+         "features": ["magpie_v1"], "seed": 0, "serving": True, "created_at": WHEN}
+    ]  # fmt: skip
+    for protocol, harder in (("grouped_kfold", 1.0), ("chemical_system", 1.2)):
+        for setting, mae in SETTINGS.items():
+            rows["model_metrics"] += [
+                {
+                    "model_id": MODEL,
+                    "protocol": protocol,
+                    "setting": setting,
+                    "subset": "all",
+                    "metric": metric,
+                    "value": value,
+                }
+                for metric, value in (
+                    ("mae", mae * harder),
+                    ("rmse", 1.5 * mae * harder),
+                    ("r2", 1 - mae),
+                    ("n", len(known)),
+                )
+            ]
+            interval = setting in ("without_dft", "strict", "known_dft")
+            half = 2.2 * mae * harder
+            errors = rng.laplace(0, mae * harder, len(known))
+            if interval:
+                share = float(np.mean(np.abs(errors) <= half))
+                rows["model_metrics"] += [
+                    {
+                        "model_id": MODEL,
+                        "protocol": protocol,
+                        "setting": setting,
+                        "subset": "all",
+                        "metric": metric,
+                        "value": value,
+                    }
+                    for metric, value in (("coverage_90", share), ("width_90", 2 * half))
+                ]
+            rows["out_of_fold"] += [
+                {"model_id": MODEL, "protocol": protocol, "setting": setting, "material_id": m, "measured": measured[m],
+                 "value": measured[m] + e, "lower_90": measured[m] + e - half if interval else None,
+                 "upper_90": measured[m] + e + half if interval else None, "in_domain": number % 9 != 0}
+                for number, ((m, _), e) in enumerate(zip(known, errors, strict=True))
+            ]  # fmt: skip
+    return rows
+
+
+def write(lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    """Put rows into the store's tables, in one commit; returns its snapshot."""
+    with lake.commit("fill") as transaction:
+        for name, some in rows.items():
+            if some:
+                table = pa.Table.from_pylist([dict(row) for row in some], schema=TABLES[name].arrow_schema)
+                transaction.insert(name, table)
+    return transaction.snapshot
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty store."""
+    made = Lake(tmp_path / "store")
+    made.init()
+    return made
+
+
+@pytest.fixture
+def fill(lake: Lake) -> Fill:
+    """Puts rows into `lake` and returns the snapshot."""
+    return partial(write, lake)
+
+
+@pytest.fixture
+def plausible() -> dict[str, list[dict[str, Any]]]:
+    """Plausible rows for every table that the report reads, to be changed by a test before `fill`."""
+    return plausible_rows()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, int]:
+    """A store of plausible rows and its snapshot, shared: tests only read it."""
+    made = Lake(tmp_path_factory.mktemp("filled") / "store")
+    made.init()
+    return made, write(made, plausible_rows())

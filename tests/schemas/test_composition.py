@@ -1,0 +1,314 @@
+"""Formulas as people write them, the exact key and the coarse key; pymatgen is the judge where it is right."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pickle
+import random
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula
+from schemas.elements import ELEMENTS, SYMBOLS
+from schemas.rules import RULES
+
+ACCEPTED = {
+    "Fe2O3": "Fe2O3",
+    "GaN": "GaN",
+    "CO": "CO",
+    "Co": "Co",
+    "NaN": "NNa",  # sodium nitride (as 1:1), not a missing value
+    "Fe4O6": "Fe2O3",
+    "O3Fe2": "Fe2O3",
+    " Fe 2 O 3 ": "Fe2O3",
+    "CH3COOH": "CH2O",
+    "NH4H2PO4": "H6NO4P",
+    "Cu1.8S": "Cu9S5",
+    "Te0.5Se0.5": "SeTe",
+    "Pb.5Sn.5Te": "PbSnTe2",
+    "Ag0.5Pb1.75GeSe4": "Ag2Ge4Pb7Se16",
+    "Pb0.999Sn0.001Te": "Pb999SnTe1000",
+    "Ca(OH)2": "CaH2O2",
+    "LuAl3(BO3)4": "Al3B4LuO12",
+    "K4[Fe(CN)6]": "C6FeK4N6",
+    "{[Ca(OH)2]2}3": "CaH2O2",
+    "(Ga0.5In0.5)2O3": "GaInO3",
+    "H₂O": "H2O",
+    "Cu₀.₅Zn₀.₅O": "CuO2Zn",
+    "D2O": "D2O",
+    "T2O": "OT2",
+    "HDO": "DHO",
+    "CuSO4·5H2O": "CuH10O9S",
+    "CuSO4 • 5 H2O": "CuH10O9S",
+    "CuSO4*5H2O": "CuH10O9S",
+    "CuSO4.5H2O": "CuH10O9S",
+    "CuSO4(H2O)5": "CuH10O9S",
+    "CuSO4.H2O": "CuH2O5S",
+    "CuSO4·5D2O": "CuD10O9S",
+    "CaSO4.0.5H2O": "Ca2H2O9S2",
+    "CaSO4·0.5H2O": "Ca2H2O9S2",
+    "CaSO4·½H2O": "Ca2H2O9S2",
+    "CaSO4·1½H2O": "Ca2H6O11S2",
+    "CaSO4·1.5H2O": "Ca2H6O11S2",
+    "K0.25CoO2.5H2O": "Co4H40KO28",
+    "CoK0.25.5H2O": "Co4H40KO20",
+    "1.5H2O": "H2O",
+    "Na0.33CoO2.1.3H2O": "Co100H260Na33O330",
+    "K0.5H2O": "H4KO2",  # K0 is nothing, so this dot can't be that of a hydrate
+    "3CaO·Al2O3": "Al2Ca3O6",
+    "MgO.Al2O3": "Al2MgO4",
+    "(CaO·SiO2)2": "CaO3Si",
+    "2H2O": "H2O",
+}
+
+REFUSED = {
+    "": "formula.empty",
+    " \t\u200b": "formula.empty",
+    "Fe3+": "formula.charged",
+    "SO4^2-": "formula.charged",
+    "SO4--": "formula.charged",
+    "SO4-2": "formula.charged",
+    "Fe³⁺": "formula.charged",
+    "Na+Cl-": "formula.charged",
+    "[Fe(CN)6]4-": "formula.charged",
+    "Li1-xCoO2": "formula.variable_amount",
+    "Li(1-x)CoO2": "formula.variable_amount",
+    "LixCoO2": "formula.variable_amount",
+    "CoOx": "formula.variable_amount",
+    "AlxGa1-xAs": "formula.variable_amount",
+    "YBa2Cu3O7-δ": "formula.variable_amount",
+    "CuSO4·nH2O": "formula.variable_amount",
+    "ZnO:Al": "formula.dopant_notation",
+    "GaAs0.1P0.9G1128": "formula.unknown_element",
+    "Uu2O": "formula.unknown_element",
+    "Ga1128As": "formula.amount_out_of_range",
+    "GaAs0.1P0.9Ga1128": "formula.amount_out_of_range",
+    "(Fe501)2O3": "formula.amount_out_of_range",
+    "Al2329O2612N588": "formula.amount_out_of_range",
+    "Fe2O0": "formula.amount_out_of_range",
+    "Fe0O0.0": "formula.amount_out_of_range",
+    "Ca(OH)0": "formula.amount_out_of_range",
+    "Fe-2O3": "formula.amount_out_of_range",
+    "fe2o3": "formula.syntax",
+    "nan": "formula.syntax",
+    "C o": "formula.syntax",
+    "Fe2(O3": "formula.syntax",
+    "Fe2O3)": "formula.syntax",
+    "(Fe]2": "formula.syntax",
+    "()": "formula.syntax",
+    "Fe2O3·": "formula.syntax",
+    "Fe3.4½": "formula.syntax",
+    "Fe2 3": "formula.syntax",
+    "CuSO4 5H2O": "formula.syntax",
+    "Cu1,8S": "formula.syntax",
+    "AgCNO,231": "formula.syntax",
+    "AgCNO,0": "formula.syntax",
+    "Li-Fe-O": "formula.syntax",
+    "ZnO + Al2O3": "formula.syntax",
+    "Fe_2O_3": "formula.syntax",
+    "Fe٢O٣": "formula.syntax",
+    "12": "formula.syntax",
+    "(Fe)" * 1000: "formula.syntax",
+    "H" + "9" * 990: "formula.amount_out_of_range",
+    "(" * 900: "formula.syntax",
+}
+
+amounts = st.dictionaries(st.sampled_from(sorted(SYMBOLS)), st.integers(1, 1000), min_size=1, max_size=7)
+
+
+def written(parts: dict[str, int | str]) -> str:
+    return "".join(f"{symbol}{amount}" for symbol, amount in parts.items())
+
+
+def refusal(text: str) -> FormulaError:
+    with pytest.raises(FormulaError) as caught:
+        parse_formula(text)
+    return caught.value
+
+
+@pytest.mark.parametrize(("text", "material_id"), ACCEPTED.items())
+def test_reads_what_people_write(text: str, material_id: str) -> None:
+    assert parse_formula(text).material_id == material_id
+
+
+@pytest.mark.parametrize(("text", "rule_id"), REFUSED.items())
+def test_refuses_with_a_declared_rule_and_a_sentence(text: str, rule_id: str) -> None:
+    error = refusal(text)
+    assert error.rule_id == rule_id
+    assert rule_id in RULES
+    assert str(error).endswith(".")
+    assert len(str(error)) < 250
+
+
+@given(st.text("FeOHCuxNaClD0123456789.·*()[]{}-+^,:₂²½δ \t", max_size=15))
+def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
+    try:
+        composition = parse_formula(text)
+    except FormulaError:
+        return  # anything else that is raised fails the test
+    assert parse_formula(composition.material_id, max_amount=1e99).amounts == composition.amounts
+    assert composition.group_id
+
+
+def test_a_refusal_says_what_where_and_what_to_do() -> None:
+    assert str(refusal("GaAs0.1P0.9G1128")) == (
+        "Formula 'GaAs0.1P0.9G1128', character 12: 'G' is no element; correct the symbol."
+    )
+    assert "Ga exceeds 1000" in str(refusal("Ga1128As"))
+    assert "'x'" in str(refusal("Li1-xCoO2"))
+
+
+def test_a_refusal_survives_the_way_back_from_a_worker_process() -> None:
+    error = refusal("ZnO:Al")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.rule_id, str(copy)) == (error.rule_id, str(error))
+
+
+def test_a_larger_max_amount_admits_large_cells() -> None:
+    assert parse_formula("Al2329O2612N588", max_amount=5000).material_id == "Al2329N588O2612"
+    assert refusal("Al2329O2612N588").rule_id == "formula.amount_out_of_range"  # though the other call succeeded
+
+
+@pytest.mark.parametrize(("text", "space_group"), [("AgCNO,65", 65), ("SiO2, 152", 152), ("GaN,1", 1), ("GaN", None)])
+def test_a_trailing_number_is_the_space_group(text: str, space_group: int | None) -> None:
+    assert parse_formula(text).space_group == space_group
+
+
+def test_describes_gallium_nitride() -> None:
+    gan = parse_formula("NGa")
+    assert gan.amounts == (("Ga", 1), ("N", 1))
+    assert gan.elements == ("Ga", "N")
+    assert gan.fractions == (0.5, 0.5)
+    assert gan.chemical_system == "Ga-N"
+    assert gan.n_elements == 2
+
+
+def test_there_are_118_elements_and_two_isotopes() -> None:
+    assert len(set(ELEMENTS)) == 118
+    assert {symbol: ELEMENTS.index(symbol) + 1 for symbol in ("H", "Fe", "U", "Og")} == {
+        "H": 1,
+        "Fe": 26,
+        "U": 92,
+        "Og": 118,
+    }
+    assert len(SYMBOLS) == 120
+
+
+@given(amounts)
+def test_material_id_is_its_own_formula(parts: dict[str, int]) -> None:
+    composition = parse_formula(written(parts))
+    again = parse_formula(composition.material_id, max_amount=1e9)
+    assert again == composition
+    assert again.material_id == composition.material_id
+    assert sum(composition.fractions) == pytest.approx(1, abs=1e-12)
+
+
+@given(amounts, st.integers(1, 50), st.randoms())
+def test_scale_and_order_do_not_matter(parts: dict[str, int], factor: int, shuffle: random.Random) -> None:
+    order = shuffle.sample(sorted(parts), len(parts))
+    scaled = parse_formula(written({symbol: parts[symbol] * factor for symbol in order}), max_amount=1e9)
+    assert scaled == parse_formula(written(parts))
+
+
+@given(amounts)
+def test_decimals_are_exact(parts: dict[str, int]) -> None:
+    thousandths = {symbol: f"{amount // 1000}.{amount % 1000:03d}" for symbol, amount in parts.items()}
+    assert parse_formula(written(thousandths)) == parse_formula(written(parts))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("PbTe", "Pb0.999Sn0.001Te"), ("H2O", "D2O"), ("Fe2O3", "Fe1.999O3"), ("CdTe", "Cd0.99Zn0.01Te")]
+)
+def test_groups_bring_near_identical_materials_together(one: str, other: str) -> None:
+    a, b = parse_formula(one), parse_formula(other)
+    assert a.material_id != b.material_id
+    assert a.group_id == b.group_id == a.material_id
+
+
+@pytest.mark.parametrize(("one", "other"), [("Fe2O3", "Fe3O4"), ("PbTe", "PbSe"), ("GaAs0.1P0.9", "GaAs0.9P0.1")])
+def test_groups_keep_different_materials_apart(one: str, other: str) -> None:
+    assert parse_formula(one).group_id != parse_formula(other).group_id
+
+
+@given(amounts)
+def test_a_group_is_the_simplest_formula_within_the_tolerance(parts: dict[str, int]) -> None:
+    composition = parse_formula(written(parts))
+    group = parse_formula(composition.group_id)
+    assert group.group_id == parse_formula(group.material_id).group_id
+
+    hydrogen = {symbol: "H" if symbol in {"D", "T"} else symbol for symbol in composition.elements}
+    total = sum(amount for _, amount in composition.amounts)
+    exact: dict[str, Fraction] = {}
+    for symbol, amount in composition.amounts:
+        exact[hydrogen[symbol]] = exact.get(hydrogen[symbol], Fraction(0)) + Fraction(amount, total)
+
+    tolerance = Fraction(str(GROUP_TOLERANCE))
+    for size in range(1, 51):  # 1 / (2 * 50) is the tolerance
+        rounded = {symbol: round(fraction * size) for symbol, fraction in exact.items()}
+        if all(abs(exact[symbol] - Fraction(rounded[symbol], size)) <= tolerance for symbol in exact):
+            break
+    else:
+        pytest.fail("no formula of up to 50 atoms within the tolerance")
+    kept = {symbol: amount for symbol, amount in rounded.items() if amount}
+    assert group.material_id == parse_formula(written(kept)).material_id
+
+
+def published_formulas() -> list[str]:
+    """A few thousand formulas from whatever tables lie in the mirror's folders."""
+    folders = [folder for folder in os.environ.get("MATSTRATA_MIRROR", "").split(os.pathsep) if folder]
+    found = []
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("*.csv")):
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            reader = csv.DictReader(lines)
+            column = next(
+                (name for name in reader.fieldnames or () if name.lower() in {"formula", "composition"}), None
+            )
+            if column:
+                found += [row[column] for _, row in zip(range(3000), reader, strict=False)]
+    return random.Random(0).sample(found, min(3000, len(found)))
+
+
+def assert_equals_pymatgen(text: str) -> None:
+    from pymatgen.core.composition import Composition  # deferred: 2 s
+
+    theirs = Composition(text, strict=True)
+    ours: dict[str, float] = {}
+    composition = parse_formula(text, max_amount=1e9)
+    for symbol, fraction in zip(composition.elements, composition.fractions, strict=True):
+        key = "H" if symbol in {"D", "T"} else symbol  # pymatgen does not tell them apart
+        ours[key] = ours.get(key, 0) + fraction
+    assert ours == pytest.approx({element.symbol: theirs.get_atomic_fraction(element) for element in theirs}, rel=1e-9)
+
+
+def test_equals_pymatgen_on_published_formulas() -> None:
+    texts = published_formulas()
+    if not texts:
+        pytest.skip("no published formulas: set MATSTRATA_MIRROR to folders that hold them")
+    for text in texts:
+        if "," not in text:  # a space group follows, which pymatgen does not read
+            assert_equals_pymatgen(text)
+
+
+elements = st.sampled_from(sorted(SYMBOLS))
+units = st.tuples(elements, st.sampled_from(["", "2", "13", "0.5", "1.25"])).map("".join)
+groups = st.lists(units, min_size=1, max_size=3).map("".join)
+brackets = st.tuples(groups, st.sampled_from(["({})2", "[{}]3", "({})0.5", "{}"])).map(lambda t: t[1].format(t[0]))
+
+
+@settings(deadline=None)  # the first example pays for the import of pymatgen
+@given(st.lists(brackets, min_size=1, max_size=4).map("".join))
+def test_equals_pymatgen_on_generated_formulas(text: str) -> None:
+    assert_equals_pymatgen(text)
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    code = "import sys, schemas.composition; print([m for m in ('numpy', 'pymatgen', 'pyarrow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
