@@ -203,5 +203,5 @@ def load_contracts(folders: Sequence[Path] = ()) -> Mapping[str, Contract]:
     absent = [str(folder) for folder in folders if not folder.is_dir()]
     if absent:
         raise InputError(f"no such folder of contracts: {', '.join(absent)}; correct MATSTRATA_CONTRACTS")
-    paths = {path.stem: path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.yaml"))}
+    paths = {path.stem: path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.y*ml"))}
     return {source: load_contract(path) for source, path in sorted(paths.items())}

@@ -1,7 +1,7 @@
 """What every table of observations must satisfy, as Great Expectations suites derived from contract and vocabulary.
 
 A row-level expectation carries the id of a rule of `schemas.rules`: the record that breaks it is refused. A table-level
-one carries an id of `TABLE_RULES`: breaking it stops the source, or warns.
+one carries an id of `schemas.rules.TABLE_RULES`: breaking it stops the source, or warns.
 
 Not here: running the suites (`pipelines.ingest.validation`).
 """
@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
 from schemas.contracts import Contract, Kind
 from schemas.properties import get_property
-from schemas.rules import Rule
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
@@ -24,29 +21,6 @@ if TYPE_CHECKING:
 
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.expectation import Expectation
-
-_TABLE_RULES = (
-    Rule(
-        "table.columns",
-        "the columns are those of the table, no more and no fewer",
-        "no column 'unit'",
-        "make the columns those of schemas/tables.py",
-    ),
-    Rule("table.not_empty", "there is at least one observation", "every record refused", "see the source's rejections"),
-    Rule("table.required", "a column that every observation fills has no nulls", "a null unit", "fill the column"),
-    Rule("table.unique_observations", "no observation_id occurs twice", "the same id twice", "mend how ids are made"),
-    Rule("table.one_source", "all observations are of the contract's source", "another source", "mend the column"),
-    Rule("table.known_properties", "only the contract's properties occur", "a band gap", "add it to its values"),
-    Rule("table.canonical_units", "each property is in its canonical unit", "meV", "convert with schemas.units"),
-    Rule(
-        "table.every_property",
-        "each property of the contract is reported at least once",
-        "an empty column",
-        "check the contract's values: column names and spellings of 'missing'",
-    ),
-)  # fmt: skip
-
-TABLE_RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _TABLE_RULES})
 
 _REQUIRED = ("observation_id", "source", "property", "unit")
 _LARGEST = sys.float_info.max

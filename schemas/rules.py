@@ -1,10 +1,11 @@
-"""Every rule by which a record can be refused: stable id, meaning, example, remedy.
+"""Every rule by which a record can be refused or a source be stopped: stable id, meaning, example, remedy.
 
 The table in `docs/rules.md` is generated from here. Not here: the code that applies a rule.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -88,3 +89,59 @@ _RULES = (
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _RULES})
+
+_TABLE_RULES = (
+    Rule(
+        "table.columns",
+        "the columns are those of the table, no more and no fewer",
+        "no column 'unit'",
+        "make the columns those of schemas/tables.py",
+    ),
+    Rule("table.not_empty", "there is at least one observation", "every record refused", "see the source's rejections"),
+    Rule("table.required", "a column that every observation fills has no nulls", "a null unit", "fill the column"),
+    Rule("table.unique_observations", "no observation_id occurs twice", "the same id twice", "mend how ids are made"),
+    Rule("table.one_source", "all observations are of the contract's source", "another source", "mend the column"),
+    Rule("table.known_properties", "only the contract's properties occur", "a band gap", "add it to its values"),
+    Rule("table.canonical_units", "each property is in its canonical unit", "meV", "convert with schemas.units"),
+    Rule(
+        "table.every_property",
+        "each property of the contract is reported at least once",
+        "an empty column",
+        "check the contract's values: column names and spellings of 'missing'",
+    ),
+)
+
+TABLE_RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _TABLE_RULES})
+
+
+def as_markdown() -> str:
+    """The table of all rules: `python -m schemas.rules > docs/rules.md`."""
+    lines = [
+        "# Rules",
+        "",
+        "Generated from `schemas/rules.py` by `python -m schemas.rules > docs/rules.md`.",
+        "",
+        "A record that breaks a rule is refused whole, and kept in the table `rejections` with rule and sentence:",
+        "",
+        "```sql",
+        "SELECT source, source_record, rule_id, reason, raw FROM rejections",
+        "```",
+        "",
+        *_rows(RULES),
+        "",
+        "Rules on a source as a whole stop it before it replaces good data; `table.every_property` only warns.",
+        "Their results are in the table `validations`.",
+        "",
+        *_rows(TABLE_RULES),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(rules: Mapping[str, Rule]) -> list[str]:
+    head = ["| rule | meaning | example | what to do |", "|---|---|---|---|"]
+    return head + [f"| `{r.rule_id}` | {r.meaning} | {r.example} | {r.remedy} |" for r in rules.values()]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

@@ -227,7 +227,7 @@ def _identify(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
     """A key for each record: its id, or its content with a running number where repeats are independent."""
     identifier = contract.columns.record_id
     keys = table[identifier or "raw"].combine_chunks()
-    with duckdb.connect() as con:
+    with _connect() as con:
         con.register("records", pa.table({"i": np.arange(len(keys)), "k": keys, "sound": faults.sound}))
         ordered = con.execute(
             "SELECT i, row_number() OVER (PARTITION BY k, sound ORDER BY i) AS nth, "
@@ -263,7 +263,7 @@ def _finish(contract: Contract, pieces: pa.Table) -> pa.Table:
     content = [c for c in columns if c not in {"observation_id", "record_hash", "file_sha256", "source_record"}]
     hashed = ", chr(31), ".join(f"coalesce(CAST({column} AS VARCHAR), chr(30))" for column in content)
     default = f"https://doi.org/{contract.citation.doi}" if contract.citation.doi else contract.citation.bibtex
-    with duckdb.connect() as con:
+    with _connect() as con:
         con.register("pieces", pieces)
         finished = con.execute(
             f"SELECT {', '.join(columns[:-1])}, md5(concat({hashed})) AS record_hash FROM ("
@@ -290,9 +290,15 @@ def _is_missing(contract: Contract, texts: pa.ChunkedArray) -> NDArray[np.bool_]
     return pc.or_(pc.is_null(texts), spelled).to_numpy()
 
 
+def _connect() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
 def _numbers(texts: pa.ChunkedArray) -> NDArray[np.float64]:
     """Texts to numbers; NaN where a text is no number."""
-    with duckdb.connect() as con:
+    with _connect() as con:
         con.register("texts", pa.table({"i": np.arange(len(texts)), "t": texts}))
         read = con.execute("SELECT try_cast(trim(t) AS DOUBLE) AS v FROM texts ORDER BY i").to_arrow_table()["v"]
     return read.to_numpy(zero_copy_only=False).astype(np.float64)

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from schemas.contracts import Contract
 from schemas.errors import WorkError
-from schemas.expectations import TABLE_RULES, great_expectations, header_suite, rows_suite
+from schemas.expectations import great_expectations, header_suite, rows_suite
 from schemas.properties import get_property
-from schemas.rules import RULES
+from schemas.rules import RULES, TABLE_RULES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -179,8 +179,10 @@ class Ensemble:
                 (`samples.known_values`); a source left out counts as knowing nothing.
 
         Raises:
-            LearningError: when the number of descriptors is not that of training.
+            LearningError: when there is no material, or the number of descriptors is not that of training.
         """
+        if not len(material_ids):
+            raise LearningError(f"{self.property_name}: no material to predict")
         n_features = self.stack.neighbourhood.points.shape[1]
         if features.ndim != 2 or features.shape[1] != n_features:
             raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")

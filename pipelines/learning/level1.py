@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MANY = 2000  # materials from which on boosting pays and a kernel over all pairs becomes slow
 CORES = 2
+TREES = 100  # of each forest
 
 
 class Setting(StrEnum):
@@ -114,7 +115,7 @@ def candidates(n: int, seed: int) -> dict[str, Any]:
         return SimpleImputer(strategy="median", keep_empty_features=True)
 
     leaf = 2 if n > MANY else 1
-    trees = ExtraTreesRegressor(100, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed, n_jobs=CORES)
+    trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed, n_jobs=CORES)
     if n > MANY:
         boosting = HistGradientBoostingRegressor(
             loss="absolute_error", max_iter=100, learning_rate=0.1, early_stopping=False, random_state=seed

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from schemas.contracts import Citation, Columns, Contract, FileLocation, ValueColumn
-from schemas.expectations import TABLE_RULES, header_suite, rows_suite
+from schemas.expectations import header_suite, rows_suite
 from schemas.properties import get_property
-from schemas.rules import RULES
+from schemas.rules import RULES, TABLE_RULES
 from schemas.tables import TABLES
 
 

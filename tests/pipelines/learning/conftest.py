@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
+from pipelines.learning import level1, source_models
 from pipelines.learning.samples import Samples
 
 Make = Callable[..., Samples]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick() -> Iterator[None]:
+    """Fit small models, in one thread: threads that wait for each other on a busy machine take 20 times longer."""
+    with threadpool_limits(limits=1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(level1, "TREES", 15)
+        patch.setattr(level1, "CORES", 1)
+        patch.setattr(source_models, "ITERATIONS", 40)
+        yield
 
 
 def _formula(row: int) -> tuple[str, str]:
@@ -78,8 +90,8 @@ def measured(make: Make) -> Samples:
 
 @pytest.fixture(scope="session")
 def computed(make: Make) -> Samples:
-    """800 computations; the first 60 are of measured materials; a few cells are missing."""
-    samples = make("dft", "computation", 800, start=60, noise=0.02, seed=2)
+    """500 computations; the first 60 are of measured materials; a few cells are missing."""
+    samples = make("dft", "computation", 500, start=60, noise=0.02, seed=2)
     samples.values[::7, 1] = np.nan
     samples.features[::11, 4] = np.nan
     return samples

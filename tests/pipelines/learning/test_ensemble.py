@@ -85,8 +85,9 @@ def test_one_row_gives_what_many_rows_give(ensemble, unseen):
     assert one.upper[0] == pytest.approx(many.upper[7], rel=1e-9)
 
 
-def test_no_rows_give_no_predictions(ensemble):
-    assert len(ensemble.predict(np.empty((0, 5)), np.empty(0, dtype=str)).values) == 0
+def test_nothing_to_predict_is_said(ensemble):
+    with pytest.raises(LearningError, match="no material to predict"):
+        ensemble.predict(np.empty((0, 5)), np.empty(0, dtype=str))
 
 
 def test_the_wrong_descriptors_are_refused(ensemble, unseen):
