@@ -11,7 +11,7 @@ from pipelines.defs.reports import report_asset
 from pipelines.defs.resources import StoreResource, contracts
 from pipelines.defs.sources import observations_asset, source_spec
 from pipelines.descriptors.catalogue import FEATURE_SETS
-from schemas.ensembles import ensembles
+from schemas.ensembles import EnsembleSpec, ensembles
 
 
 @dg.definitions

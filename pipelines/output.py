@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -155,6 +156,8 @@ def _prediction_panel(result: Prediction) -> Panel:
         return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
     unit = "" if result.unit == "1" else f" {result.unit}"
     domain = "in domain" if result.in_domain else "[yellow]out of domain: nothing alike was measured[/]"
+    if result.in_training:
+        domain += "; the model has seen this composition measured"
     body = Table.grid(padding=(0, 2))
     body.add_row(
         get_property(result.property).title,
@@ -163,11 +166,17 @@ def _prediction_panel(result: Prediction) -> Panel:
     for source in result.sources:
         body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
     for neighbour in result.neighbours:
-        reference = escape(neighbour.reference)
+        reference = escape(_short(neighbour.reference))
         body.add_row(
             "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
         )
     return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
+
+
+def _short(reference: str) -> str:
+    """The first DOI of a reference, or its first words; JSON has it whole."""
+    dois = [word for word in reference.split() if word.startswith("https://doi.org/")]
+    return dois[0].rstrip(";,.") if dois else textwrap.shorten(reference, 72, placeholder=" …")
 
 
 def print_status(

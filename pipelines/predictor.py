@@ -56,12 +56,12 @@ class SourceSay:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """One line for a person; what the source itself has of the composition stands in brackets."""
         values = []
         for say in self.says:
-            known = "" if say.known is None else f" (itself: {say.known:.3g})"
-            name = f"{get_property(say.property).symbol} = " if len(self.says) > 1 else ""
-            values.append(f"{name}{say.predicted:.3g}{'' if say.unit == '1' else ' ' + say.unit}{known}")
+            name = f"{get_property(say.property).symbol} " if len(self.says) > 1 else ""
+            known = "" if say.known is None else f" [{say.known:.3g}]"
+            values.append(f"{name}{say.predicted:.3g}{known}")
         return f"{', '.join(values)}   weight {self.weight:.2f}"
 
 
@@ -89,6 +89,7 @@ class Prediction:
     lower_90: float = math.nan
     upper_90: float = math.nan
     in_domain: bool = False
+    in_training: bool = False
     sources: tuple[SourceSay, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     citations: tuple[str, ...] = ()
@@ -171,6 +172,7 @@ class Predictor:
         known = {helper.source: known_values(helper, material_ids) for helper in self._helpers}
         said = self._ensemble.predict(features[usable], material_ids, known)
         references = self._references(said)
+        trained_on = set(self._ensemble.material_ids.tolist())
         citations = tuple(self._citations[source] for source in self.spec.sources)
         return [
             {
@@ -182,6 +184,7 @@ class Predictor:
                 "lower_90": float(said.lower[i]),
                 "upper_90": float(said.upper[i]),
                 "in_domain": bool(said.in_domain[i]),
+                "in_training": str(said.material_ids[i]) in trained_on,
                 "sources": tuple(_say(contribution, i) for contribution in said.contributions),
                 "neighbours": tuple(
                     Neighbour(str(name), float(value), float(distance), references.get(str(name), ""))

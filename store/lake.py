@@ -8,10 +8,10 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CATALOG = "lake"
-_THREADS = threading.Lock()
 _DUCKDB_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -92,23 +91,23 @@ class Lake:
             raise WorkError(
                 f"the store folder {self.root} can't be created: {error}; set MATSTRATA_STORE to another"
             ) from error
-        if self.exists() and not self._missing_tables():
+        if self._complete():
             return
         with self.commit("create the store's tables") as transaction:
-            for table in self._missing_tables(transaction.con):
-                for statement in create_statements(table):
+            missing = _missing_tables(transaction.con)
+            if missing:  # another process may have made them meanwhile
+                for statement in chain.from_iterable(map(create_statements, missing)):
                     transaction.con.execute(statement)
-            transaction.con.execute("CREATE SCHEMA IF NOT EXISTS features")
-            transaction.con.execute(LABELS_VIEW)
+                transaction.con.execute("CREATE SCHEMA IF NOT EXISTS features")
+                transaction.con.execute(LABELS_VIEW)
 
-    def _missing_tables(self, con: duckdb.DuckDBPyConnection | None = None) -> list[Table]:
-        query = f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}'"
-        if con is not None:
-            there = {name for (name,) in con.execute(query).fetchall()}
-        else:
-            with self.reader() as reader:
-                there = {name for (name,) in reader.execute(query).fetchall()}
-        return [table for name, table in TABLES.items() if name not in there]
+    def _complete(self) -> bool:
+        """Whether all tables are there; they are not where a process died while it made the store."""
+        try:
+            with self.reader() as con:
+                return not _missing_tables(con)
+        except InputError:
+            return False
 
     @contextmanager
     def reader(self, snapshot: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -125,21 +124,32 @@ class Lake:
 
     def connect_reader(self, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
         """As `reader`, but the caller closes the connection."""
+        nowhere = f"there is no store in {self.root}; make one with 'matstrata run', or set MATSTRATA_STORE"
         if not self.exists():
-            raise InputError(f"there is no store in {self.root}; make one with 'matstrata run', or set MATSTRATA_STORE")
-        at = "" if snapshot is None else f", SNAPSHOT_VERSION {int(snapshot)}"
+            raise InputError(nowhere)
+        if snapshot is not None and snapshot < 0:
+            raise InputError(f"the store has no snapshot {snapshot}; they count from 0")
         con = connect()
         try:
-            con.execute(f"ATTACH '{self._address()}' AS {CATALOG} (READ_ONLY, META_BUSY_TIMEOUT 60000{at})")
-            con.execute(f"USE {CATALOG}")
+            self._attach(con, "READ_ONLY" if snapshot is None else f"READ_ONLY, SNAPSHOT_VERSION {int(snapshot)}")
         except duckdb.Error as error:
             con.close()
+            if "creating a new DuckLake is explicitly disabled" in str(error):  # its maker died before its first commit
+                raise InputError(nowhere) from error
             if snapshot is not None and "snapshot" in str(error).lower():
                 raise InputError(
                     f"the store has no snapshot {snapshot}; 'matstrata status' shows the newest"
                 ) from error
             raise WorkError(f"the store in {self.root} can't be opened: {error}") from error
         return con
+
+    def _attach(self, con: duckdb.DuckDBPyConnection, options: str) -> None:
+        """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls."""
+        con.execute(
+            f"ATTACH 'ducklake:sqlite:{_quoted(self.catalog_file)}' AS {CATALOG} "
+            f"(DATA_PATH '{_quoted(self.data)}/', OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 60000, {options})"
+        )
+        con.execute(f"USE {CATALOG}")
 
     def snapshot(self) -> int:
         """The number of the newest snapshot."""
@@ -150,8 +160,8 @@ class Lake:
     def commit(self, message: str, facts: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
         """The one way to write: lock, begin, let the caller write, label the snapshot, commit.
 
-        The lock is a file lock, so it dies with its owner. An exception in the block, or a crash, leaves the store as
-        it was. A block that changes nothing makes no snapshot.
+        The lock is a file lock: it holds off threads and processes alike, and dies with its owner. An exception in the
+        block, or a crash, leaves the store as it was. A block that changes nothing makes no snapshot.
 
         Args:
             message: what the snapshot is for; shown by `matstrata status` and the report.
@@ -162,14 +172,10 @@ class Lake:
         """
         if not message.strip():
             raise InputError("a commit needs a message")
-        with _THREADS, self._locked():
+        with self._locked():
             con = connect()
             try:
-                con.execute(
-                    f"ATTACH '{self._address()}' AS {CATALOG} "
-                    f"(DATA_PATH '{_quoted(self.data)}/', META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 60000)"
-                )
-                con.execute(f"USE {CATALOG}")
+                self._attach(con, "META_JOURNAL_MODE 'WAL'")
                 before = current_snapshot(con)
                 con.execute("BEGIN")
                 transaction = Transaction(con, dict(facts or {}))
@@ -181,7 +187,9 @@ class Lake:
                 con.execute("COMMIT")
                 transaction.snapshot = current_snapshot(con)
                 transaction.changed = transaction.snapshot != before
-            except (duckdb.IOException, duckdb.TransactionException) as error:
+            except duckdb.Error as error:
+                if not _is_refusal(error):
+                    raise
                 raise WorkError(
                     f"the commit {message!r} to {self.root} failed and left the store as it was: {error}; "
                     "check free space and permissions, then run again"
@@ -196,7 +204,7 @@ class Lake:
             lock.acquire()
         except Timeout as error:
             raise WorkError(
-                f"another process has been writing to {self.root} for {self.lock_timeout:g} s; wait for it to end, "
+                f"another writer has held {self.root} for {self.lock_timeout:g} s; wait for it to end, "
                 "or raise MATSTRATA_LOCK_TIMEOUT"
             ) from error
         except OSError as error:
@@ -206,8 +214,10 @@ class Lake:
         finally:
             lock.release()
 
-    def _address(self) -> str:
-        return f"ducklake:sqlite:{_quoted(self.catalog_file)}"
+
+def _is_refusal(error: duckdb.Error) -> bool:
+    """Whether the disk or the catalog refused, and not the SQL was wrong. SQLite's errors come without a class."""
+    return isinstance(error, duckdb.IOException | duckdb.TransactionException) or type(error) is duckdb.Error
 
 
 def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
@@ -215,6 +225,11 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
     row = con.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _missing_tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
+    found = con.execute(f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}'").fetchall()
+    return [table for name, table in TABLES.items() if (name,) not in found]
 
 
 def create_statements(table: Table) -> list[str]:

@@ -48,7 +48,7 @@ def refresh(
 
     An observation whose `observation_id` stays and whose `record_hash` changed is updated, so that the change feed
     (`table_changes`) shows exactly what the source changed. Unchanged observations keep the hash of the file in which
-    they were first read.
+    they were first read; where only their place in the file moved, they follow it and don't count as updated.
 
     Args:
         lake: the store.
@@ -74,6 +74,11 @@ def refresh(
                 "WHERE o.source = ? AND o.observation_id = n.observation_id AND o.record_hash <> n.record_hash",
                 [source],
             )
+        )
+        con.execute(
+            "UPDATE observations o SET source_record = n.source_record FROM new_observations n "
+            "WHERE o.source = ? AND o.observation_id = n.observation_id AND o.source_record <> n.source_record",
+            [source],
         )
         deleted = _count(
             con.execute(

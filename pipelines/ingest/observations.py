@@ -187,18 +187,17 @@ def _merge_conditions(contract: Contract, table: pa.Table, compositions: _Compos
 
 
 def _conditions(constants: Mapping[str, Any], text: str | None, space_group: int | None) -> str | None:
-    merged = dict(constants)
-    if text:
-        try:
-            stated = json.loads(text)
-        except json.JSONDecodeError:
-            return None
+    """The conditions as JSON that any reader takes (no NaN, no lone surrogate); None where the text is no object."""
+    try:
+        stated = json.loads(text) if text and text.strip() else {}
         if not isinstance(stated, dict):
             return None
-        merged |= stated
-    if space_group is not None:
-        merged["space_group"] = space_group
-    return json.dumps(merged, sort_keys=True, ensure_ascii=False)
+        merged = {**constants, **stated} | ({} if space_group is None else {"space_group": space_group})
+        written = json.dumps(merged, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        written.encode()
+    except (ValueError, RecursionError):
+        return None
+    return written
 
 
 def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, faults: _Faults) -> NDArray[np.float64]:
@@ -252,7 +251,9 @@ def _observations_of(
     constants = {"column": value.column, "property": value.property, "unit": unit, "unit_reported": value.unit}
     for name, constant in constants.items():
         piece = piece.append_column(name, pa.repeat(pa.scalar(constant), piece.num_rows))
-    return piece.append_column("value", pa.array(convert(numbers[present], value.unit, unit))).append_column(
+    with np.errstate(over="ignore"):  # what overflows is infinite then, and refused by validation
+        converted = convert(numbers[present], value.unit, unit)
+    return piece.append_column("value", pa.array(converted)).append_column(
         "value_reported", texts.take(pa.array(present))
     )
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipelines.ingest.observations import Observed, observe, quarantine
 from pipelines.ingest.readers import get_reader
-from pipelines.ingest.records import SourceFile
+from pipelines.ingest.records import ReadError, SourceFile
 from pipelines.ingest.validation import Validation, validate
 from schemas.contracts import Contract
 from schemas.properties import get_property
@@ -49,7 +49,7 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
     change.
 
     Raises:
-        ReadError: a file is unusable.
+        ReadError: a file is unusable, or every record of the source is refused.
         WorkError: a table-level rule failed, or the commit did; the store is as it was.
     """
     current = _signature(contract, files)
@@ -61,9 +61,11 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
     log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
     raw = get_reader(contract.reader)(files, contract.options)
     observed = observe(contract, raw)
+    _require_observations(contract, observed)
     log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
     validation = validate(observed.observations, contract)
     observed = quarantine(observed, raw, validation.quarantined)
+    _require_observations(contract, observed)
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
     hashes = [file.sha256 for file in files]
@@ -111,6 +113,16 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
         done.deleted,
         done.changed,
     )
+
+
+def _require_observations(contract: Contract, observed: Observed) -> None:
+    """Refuse to empty a source: where no record is sound, the file or the contract is wrong, not the data."""
+    if not observed.observations.num_rows and observed.rejections:
+        first = observed.rejections[0]
+        raise ReadError(
+            f"source {contract.source} is refused, the store stays as it was: all {observed.rows_in:,} records break "
+            f"a rule; the first, {first.source_record}, {first.rule_id}: {first.reason}"
+        )
 
 
 def _signature(contract: Contract, files: Sequence[SourceFile]) -> str:

@@ -17,10 +17,10 @@ from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
 from pipelines.learning.stacking import cross_weighted, fit_weights
+from pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -187,8 +187,9 @@ class Ensemble:
         if features.ndim != 2 or features.shape[1] != n_features:
             raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")
         values_of = known or {}
-        testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
-        said = self.stack.predict(features, material_ids, testimonies)
+        with one_thread():
+            testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
+            said = self.stack.predict(features, material_ids, testimonies)
         shown = said.nearest[:, :SHOWN]
         return Predictions(
             material_ids=material_ids,
@@ -240,25 +241,19 @@ class Training:
 
     Attributes:
         samples: The target's training materials.
-        units: (n,) what may not be separated.
         folds: (n,) inner folds over the units.
-        testimonies: What the helpers say about the materials.
         levels: Level-1 regressors of each view.
+        neighbourhood: The materials as points.
+        nearest: (n, k) nearest materials of each, none of its own unit.
+        distances: (n, k) how far they lie.
     """
 
     samples: Samples
-    units: NDArray[np.intp]
     folds: NDArray[np.intp]
-    testimonies: tuple[Testimony, ...]
     levels: dict[View, Level1]
-
-
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra to one thread: matrices are small here, and results then do not depend on the cores."""
-    from threadpoolctl import threadpool_limits  # deferred: comes with scikit-learn
-
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
-    return limits
+    neighbourhood: Neighbourhood
+    nearest: NDArray[np.intp]
+    distances: NDArray[np.float64]
 
 
 def inner_folds(n: int) -> int:
@@ -287,7 +282,9 @@ def fit_training(
     levels = {
         view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed) for view in views
     }
-    return Training(samples, units, folds, tuple(testimonies), levels)
+    neighbourhood = fit_neighbourhood(samples.features)
+    nearest, distances = neighbourhood.nearest_outside(units, intervals.NEIGHBOURS)
+    return Training(samples, folds, levels, neighbourhood, nearest, distances)
 
 
 def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float]) -> Stack:
@@ -295,18 +292,16 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
     samples, values = training.samples, target_values(training.samples)
     levels = tuple(training.levels[view] for view in VIEWS[setting])
     held_out = np.hstack([level.held_out for level in levels])
-    neighbourhood = fit_neighbourhood(samples.features)
-    nearest, distances = neighbourhood.nearest_outside(training.units, intervals.NEIGHBOURS)
     joined = cross_weighted(held_out, values, training.folds).clip(*bounds)
-    calibration = intervals.calibrate(values, joined, nearest, held_out.std(axis=1))
-    difficulty = calibration.difficulty(nearest, held_out.std(axis=1))
+    calibration = intervals.calibrate(values, joined, training.nearest, held_out.std(axis=1))
+    difficulty = calibration.difficulty(training.nearest, held_out.std(axis=1))
     return Stack(
         setting=setting,
         levels=levels,
         weights=fit_weights(held_out, values),
         calibration=calibration,
-        neighbourhood=neighbourhood,
-        domain=domain.fit_domain(distances, difficulty, samples.material_ids),
+        neighbourhood=training.neighbourhood,
+        domain=domain.fit_domain(training.distances, difficulty, samples.material_ids),
         bounds=bounds,
     )
 
@@ -356,8 +351,8 @@ def train_ensemble(
     """
     setting = Setting.KNOWN_DFT if helper_models else Setting.WITHOUT_DFT
     units = split_units(target, Protocol.GROUPED_KFOLD)
-    testimonies = hear_helpers(target, helper_models, helper_samples)
-    with one_blas_thread():
+    with one_thread():
+        testimonies = hear_helpers(target, helper_models, helper_samples)
         training = fit_training(target, units, testimonies, [setting], seed)
         stack = fit_stack(training, setting, bounds)
     return Ensemble(

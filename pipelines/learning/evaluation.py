@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.ensemble import VALUE_RANGE, fit_stack, fit_training, hear_helpers, one_blas_thread
-from pipelines.learning.level1 import CORES, Setting, Testimony, fit
+from pipelines.learning.ensemble import VALUE_RANGE, fit_stack, fit_training, hear_helpers
+from pipelines.learning.level1 import Setting, Testimony
 from pipelines.learning.samples import Samples, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
+from pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,12 +105,13 @@ def evaluate(
     """
     settings = tuple(Setting) if helper_models else (Setting.WITHOUT_DFT,)
     measured = target_values(target)
-    testimonies = hear_helpers(target, helper_models, helper_samples)
+    with one_thread():
+        testimonies = hear_helpers(target, helper_models, helper_samples)
     units = split_units(target, protocol)
     folds = assign_folds(units, OUTER_FOLDS, seed)
     check_folds(target.group_ids, folds)
     held_out = {name: _blank(protocol, name, target, folds) for name in (*map(str, settings), MEAN, SINGLE)}
-    with one_blas_thread():
+    with one_thread():
         for fold in range(folds.max() + 1):
             test = folds == fold
             seen, unseen = target.take(~test), target.take(test)
@@ -142,9 +144,9 @@ def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDAr
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed, n_jobs=CORES)
+    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed)
     model = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), forest)
-    predicted: NDArray[np.float64] = fit(model, training.features, target_values(training)).predict(features)
+    predicted: NDArray[np.float64] = model.fit(training.features, target_values(training)).predict(features)
     return predicted
 
 

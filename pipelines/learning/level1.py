@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from pipelines.learning.source_models import SourceModel
 
 MANY = 2000  # materials from which on boosting pays and a kernel over all pairs becomes slow
-CORES = 2
 TREES = 100  # of each forest
 
 
@@ -115,10 +117,10 @@ def candidates(n: int, seed: int) -> dict[str, Any]:
         return SimpleImputer(strategy="median", keep_empty_features=True)
 
     leaf = 2 if n > MANY else 1
-    trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed, n_jobs=CORES)
+    trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed)
     if n > MANY:
         boosting = HistGradientBoostingRegressor(
-            loss="absolute_error", max_iter=100, learning_rate=0.1, early_stopping=False, random_state=seed
+            max_iter=150, learning_rate=0.1, early_stopping=False, random_state=seed
         )
         return {"trees": make_pipeline(imputer(), trees), "boosting": boosting}
     kernel = KernelRidge(kernel="laplacian", alpha=0.1, gamma=0.003)
@@ -138,23 +140,18 @@ def fit_level1(
         seed: Fixes what chance decides.
     """
     names = tuple(candidates(len(values), seed))
-    held_out = np.empty((len(values), len(names)))
-    for fold in range(folds.max() + 1):
+
+    def hold_out(fold: int, name: str) -> NDArray[np.float64]:
         test = folds == fold
-        for column, model in enumerate(candidates(len(values), seed).values()):
-            held_out[test, column] = fit(model, inputs[~test], values[~test]).predict(inputs[test])
-    fitted = tuple(fit(model, inputs, values) for model in candidates(len(values), seed).values())
-    return Level1(view, names, fitted, held_out)
+        model = candidates(len(values), seed)[name].fit(inputs[~test], values[~test])
+        predicted: NDArray[np.float64] = model.predict(inputs[test])
+        return predicted
 
+    def fit_all(name: str) -> Any:
+        return candidates(len(values), seed)[name].fit(inputs, values)
 
-def fit(model: Any, inputs: NDArray[np.float64], values: NDArray[np.float64]) -> Any:
-    """Fit a regressor on several cores, and let it predict on one.
-
-    Starting threads costs more than one formula's prediction, and threads that add up trees in the order in which they
-    finish change the last digit from run to run.
-    """
-    fitted = model.fit(inputs, values)
-    forest = fitted[-1] if hasattr(fitted, "steps") else fitted
-    if hasattr(forest, "n_jobs"):
-        forest.n_jobs = 1
-    return fitted
+    cells = [(fold, name) for fold in range(folds.max() + 1) for name in names]
+    held_out = np.empty((len(values), len(names)))
+    for (fold, name), predicted in zip(cells, side_by_side(partial(hold_out, *cell) for cell in cells), strict=True):
+        held_out[folds == fold, names.index(name)] = predicted
+    return Level1(view, names, tuple(side_by_side(partial(fit_all, name) for name in names)), held_out)

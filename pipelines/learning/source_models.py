@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.learning.errors import LeakageError, LearningError
 from pipelines.learning.scales import Scale, fit_scale
+from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,21 +104,23 @@ def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed:
     training = samples.take(~np.isin(samples.group_ids, exclude_groups))
     if not len(training):
         raise LearningError(f"{samples.source}: all {len(samples)} materials belong to the target too; none is left")
-    scales, estimators = [], []
-    for values in training.values.T:
-        scale = fit_scale(values)
+    scales = tuple(fit_scale(values) for values in training.values.T)
+
+    def fit(column: int) -> HistGradientBoostingRegressor:
+        values = training.values[:, column]
         rows = np.isfinite(values)
         # early_stopping splits rows at random, which would separate groups
         estimator = HistGradientBoostingRegressor(
             max_iter=ITERATIONS, learning_rate=LEARNING_RATE, early_stopping=False, random_state=seed
         )
-        estimators.append(estimator.fit(training.features[rows], scale.apply(values[rows])))
-        scales.append(scale)
+        return estimator.fit(training.features[rows], scales[column].apply(values[rows]))
+
+    estimators = side_by_side(partial(fit, column) for column in range(len(scales)))
     return SourceModel(
         source=training.source,
         kind=training.kind,
         properties=training.properties,
-        scales=tuple(scales),
+        scales=scales,
         estimators=tuple(estimators),
         trained_groups=np.sort(fingerprints(np.unique(training.group_ids))),
         n_features=training.features.shape[1],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.reports.file import report_path
 from pipelines.reports.terminal import plain_table
+from pipelines.reports.vocabulary import SETTINGS_IN_SHORT
 from schemas.ensembles import EnsembleSpec
 from store.lake import Lake, current_snapshot
 from store.models import serving
@@ -16,14 +17,6 @@ from store.models import serving
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-SETTINGS = {
-    "mean": "the mean of what was measured",
-    "single": "a plain random forest",
-    "without_dft": "stack on {target} alone",
-    "strict": "stack with {helpers}, test compositions unseen",
-    "known_dft": "stack with {helpers}, computed values of test compositions known",
-}
 
 
 def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
@@ -79,7 +72,7 @@ def _errors_table(spec: EnsembleSpec, figures: dict[tuple[str, str], float], uni
     titles = (f"out of group, {n:,} materials", f"MAE{unit}", f"RMSE{unit}", "R²", "in 90 % interval")
     table = plain_table(titles, numeric=(1, 2, 3, 4))
     names = {"target": spec.target, "helpers": " and ".join(spec.helpers)}
-    for setting, text in SETTINGS.items():
+    for setting, text in SETTINGS_IN_SHORT.items():
         if (setting, "mae") not in figures:
             continue
         coverage = figures.get((setting, "coverage_90"))

@@ -23,6 +23,17 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 """What each setting of the evaluation stands for, from the simplest to the best informed."""
 
+SETTINGS_IN_SHORT: Mapping[str, str] = MappingProxyType(
+    {
+        "mean": "the mean of what was measured",
+        "single": "a plain random forest",
+        "without_dft": "stack on {target} alone",
+        "strict": "stack with {helpers}, test compositions unseen",
+        "known_dft": "stack with {helpers}, test compositions' computed values known",
+    }
+)
+"""The same in a few words, with room for the names of the sources."""
+
 SETTING_COLOURS: Mapping[str, str] = MappingProxyType(
     {"mean": GREY, "single": ORANGE, "without_dft": SKY, "strict": GREEN, "known_dft": BLUE}
 )

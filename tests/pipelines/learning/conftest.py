@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from pipelines.learning import level1, source_models
 from pipelines.learning.samples import Samples
@@ -16,10 +15,9 @@ Make = Callable[..., Samples]
 
 @pytest.fixture(autouse=True, scope="session")
 def quick() -> Iterator[None]:
-    """Fit small models, in one thread: threads that wait for each other on a busy machine take 20 times longer."""
-    with threadpool_limits(limits=1), pytest.MonkeyPatch.context() as patch:
+    """Fit small models."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(level1, "TREES", 15)
-        patch.setattr(level1, "CORES", 1)
         patch.setattr(source_models, "ITERATIONS", 40)
         yield
 

@@ -1,0 +1,24 @@
+"""What tests of several packages share: real, empty stores."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from store.lake import Lake
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an initialised, empty store; copy it, don't write to it."""
+    root = tmp_path_factory.mktemp("pristine") / "store"
+    Lake(root).init()
+    return root
+
+
+@pytest.fixture
+def lake(pristine: Path, tmp_path: Path) -> Lake:
+    """An empty store of the test's own."""
+    return Lake(Path(shutil.copytree(pristine, tmp_path / "store")))

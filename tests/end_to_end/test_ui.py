@@ -1,0 +1,144 @@
+"""The Dagster UI in a real browser, on the store that the command made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.workplace import COMMAND, Workplace
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
+
+LAUNCH = """
+mutation ($job: String!) {
+  launchRun(executionParams: {
+    selector: {repositoryLocationName: "pipelines.definitions", repositoryName: "__repository__", jobName: $job}
+    runConfigData: {}
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+ASSETS = """
+query { assetNodes { assetKey { path } isMaterializable assetMaterializations(limit: 1) { runId }
+  assetChecksOrError { ... on AssetChecks { checks { name blocking executionForLatestMaterialization { status } } } } } }
+"""
+
+
+class Ui:
+    """A running UI: its address, and questions to its GraphQL."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self.address}/graphql", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def up(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/server_info", timeout=5):
+                return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+
+@pytest.fixture(scope="module")
+def ui(finished: tuple[Workplace, str]) -> Iterator[Ui]:
+    place, _ = finished
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (place.folder / "ui.log").open("wb")
+    process = subprocess.Popen(
+        [str(COMMAND), "ui", "--port", str(port)],
+        env=place.environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    served = Ui(port)
+    try:
+        deadline = time.monotonic() + 180
+        while not served.up():
+            assert process.poll() is None, (place.folder / "ui.log").read_text()
+            assert time.monotonic() < deadline, (place.folder / "ui.log").read_text()
+            time.sleep(1)
+        yield served
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.close()
+
+
+def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> None:
+    nodes = {"/".join(node["assetKey"]["path"]): node for node in ui.ask(ASSETS)["assetNodes"]}
+    chain = {
+        "observations/refractiveindex_info", "observations/ricci_transport", "materials", "features/magpie",
+        "features/stoichiometry", "training_sets/refractive_index", "ensembles/refractive_index",
+        "source_models/refractive_index/refractiveindex_info", "source_models/refractive_index/ricci_transport",
+        "predictions/refractive_index", "reports/refractive_index",
+    }  # fmt: skip
+    assert chain <= set(nodes)
+    assert {"sources/refractiveindex_info", "observations/zhuo_2018_gaps", "ensembles/band_gap"} <= set(nodes)
+    assert all(nodes[key]["assetMaterializations"] for key in chain)
+    for source in ("refractiveindex_info", "ricci_transport"):
+        checks = {c["name"]: c for c in nodes[f"observations/{source}"]["assetChecksOrError"]["checks"]}
+        assert set(checks) == {"conservation", "validation"}
+        assert all(check["blocking"] for check in checks.values())
+        assert {c["executionForLatestMaterialization"]["status"] for c in checks.values()} == {"SUCCEEDED"}
+
+
+def test_the_job_launched_there_finds_nothing_to_do(ui: Ui, finished: tuple[Workplace, str]) -> None:
+    place, _ = finished
+    before = place.snapshot()
+    launched = ui.ask(LAUNCH, job="refractive_index")["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    deadline = time.monotonic() + 300
+    while (status := ui.ask(STATUS, run=launched["run"]["runId"])["runOrError"]["status"]) not in (
+        "SUCCESS",
+        "FAILURE",
+    ):
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    assert status == "SUCCESS"
+    assert place.snapshot() == before
+
+
+def test_the_graph_is_drawn_in_a_browser(ui: Ui) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("MATSTRATA_CI"):
+            pytest.fail("continuous integration must install Chromium")
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1800, "height": 1000})
+        page.goto(f"{ui.address}/asset-groups", wait_until="domcontentloaded")
+        page.get_by_text("refractive_index", exact=False).first.wait_for(timeout=120_000)
+        page.goto(f"{ui.address}/assets/ensembles/refractive_index", wait_until="domcontentloaded")
+        page.get_by_text("out-of-group errors", exact=False).first.wait_for(timeout=120_000)
+        assert page.get_by_text("known_dft").count() or page.get_by_text("Show").count()
+        browser.close()

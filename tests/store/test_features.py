@@ -1,0 +1,208 @@
+"""Feature sets: a version rises when results could differ, and only then; no row is computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.errors import InputError
+from schemas.tables import Column
+from store.features import FeatureSet, latest_version, materialise, resolve
+from store.materials import update_materials
+
+CODE = 'def sizes(lists):\n    """How many."""\n    return [len(x) for x in lists]\n'
+LARGEST, COUNT = Column("largest", "double", "largest fraction", "1"), Column("count", "double", "number of elements")
+
+
+class Counter:
+    """Descriptors that remember which materials they were asked for."""
+
+    def __init__(self, refuse: str = "") -> None:
+        self.refuse = refuse
+        self.asked: list[list[str]] = []
+
+    def __call__(self, elements, fractions):
+        systems = ["-".join(symbols) for symbols in elements.to_pylist()]
+        self.asked.append(systems)
+        matrix = np.array([[max(f), len(f)] for f in fractions.to_pylist()]).reshape(-1, 2)
+        return matrix, [f"no data for {self.refuse}" if self.refuse and self.refuse in s else None for s in systems]
+
+
+Make = Callable[..., FeatureSet]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A feature set of two columns whose code is a file of the test's own."""
+
+    def make(compute: Counter | None = None, *, code: str = CODE, data: str | None = None, **fields: Any) -> FeatureSet:
+        folder = tmp_path / f"code{len(list(tmp_path.glob('code*')))}"  # a changed file is a new process's file
+        folder.mkdir()
+        (folder / "sizes.py").write_text(code)
+        if data is not None:
+            (folder / "table.csv").write_text(data)
+        given = {
+            "name": "sizes",
+            "description": "two numbers",
+            "columns": (LARGEST, COUNT),
+            "compute": compute or Counter(),
+            "code": (folder / "sizes.py",),
+            "data_files": (folder / "table.csv",) if data is not None else (),
+        }
+        return FeatureSet(**given | fields)
+
+    return make
+
+
+@pytest.fixture
+def materials(lake, put):
+    put("lab", [("r1", "GaN", 3.4), ("r2", "Fe2O3", 2.2), ("r3", "Si", 1.1)])
+    update_materials(lake)
+
+
+def table(lake, name: str) -> dict[str, tuple]:
+    with lake.reader() as con:
+        return {row[0]: row[1:] for row in con.execute(f"SELECT * FROM features.{name}").fetchall()}
+
+
+pytestmark = pytest.mark.usefixtures("materials")
+
+
+def test_every_material_gets_its_descriptors(lake, make):
+    done = materialise(lake, make())
+    assert (done.label, done.computed, done.failed, done.rows) == ("sizes_v1", 3, 0, 3)
+    assert table(lake, "sizes_v1") == {"GaN": (0.5, 2.0), "Fe2O3": (0.6, 2.0), "Si": (1.0, 1.0)}
+
+
+def test_a_second_time_nothing_is_computed(lake, make):
+    counter = Counter()
+    first = materialise(lake, make(counter))
+    again = materialise(lake, make(counter))
+    assert len(counter.asked) == 1
+    assert (again.version, again.computed, again.rows, again.snapshot) == (1, 0, 3, first.snapshot)
+    assert lake.snapshot() == first.snapshot
+
+
+def test_only_new_materials_are_computed(lake, make, put):
+    counter = Counter()
+    materialise(lake, make(counter))
+    put("other", [("r1", "InP", 1.3), ("r2", "GaN", 3.4)])
+    update_materials(lake)
+    done = materialise(lake, make(counter))
+    assert counter.asked == [["Fe-O", "Ga-N", "Si"], ["In-P"]]
+    assert (done.version, done.computed, done.rows) == (1, 1, 4)
+
+
+def test_a_material_that_vanishes_and_returns_is_not_computed_again(lake, make, put):
+    counter = Counter()
+    materialise(lake, make(counter))
+    for rows in ([("r1", "GaN", 3.4)], [("r1", "GaN", 3.4), ("r3", "Si", 1.1)]):
+        put("lab", rows)
+        update_materials(lake)
+        assert materialise(lake, make(counter)).computed == 0
+    assert len(counter.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": CODE.replace("len(x)", "len(x) + 1")},
+        {"code": CODE + "sizes.factor = 2\n"},
+        {"parameters": {"mean": "geometric"}},
+        {"columns": (COUNT, LARGEST)},
+        {"columns": (LARGEST, Column("number", "double", "number of elements"))},
+        {"data": "Ga,31\nN,8\n"},
+    ],
+    ids=["code", "more code", "parameters", "order of columns", "name of a column", "data"],
+)
+def test_the_version_rises_when_results_could_differ(lake, make, change):
+    sound = {"data": "Ga,31\nN,7\n"}
+    assert materialise(lake, make(**sound)).version == 1
+    done = materialise(lake, make(**sound | change))
+    assert (done.version, done.computed) == (2, 3)
+    assert len(table(lake, "sizes_v1")) == len(table(lake, "sizes_v2")) == 3
+    assert materialise(lake, make(**sound)).version == 1, "what was computed once is found again"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": CODE.replace("How many.", "The number of elements.")},
+        {"code": "# a remark\n\n\n" + CODE.replace("lists):", "lists):  # of symbols")},
+        {"code": CODE.replace("[len(x) for x in lists]", "[\n        len(x)\n        for x in lists\n    ]")},
+        {"description": "two other words"},
+        {"columns": (LARGEST, Column("count", "double", "how many elements", "1"))},
+    ],
+    ids=["docstring", "comment", "layout", "description", "definition"],
+)
+def test_the_version_stays_when_results_stay(lake, make, change):
+    materialise(lake, make())
+    done = materialise(lake, make(**change))
+    assert (done.version, done.computed) == (1, 0)
+
+
+def test_a_failure_has_a_reason_and_is_not_tried_again(lake, make):
+    counter = Counter(refuse="Si")
+    done = materialise(lake, make(counter))
+    assert (done.computed, done.failed, done.rows) == (2, 1, 2)
+    with lake.reader() as con:
+        failures = con.execute("SELECT name, version, entity_id, reason FROM feature_failures").fetchall()
+    assert failures == [("sizes", 1, "Si", "no data for Si")]
+    before = lake.snapshot()
+    assert materialise(lake, make(counter)).computed == 0
+    assert (len(counter.asked), lake.snapshot()) == (1, before)
+
+
+def test_a_new_version_tries_again(lake, make):
+    materialise(lake, make(Counter(refuse="Si")))
+    done = materialise(lake, make(parameters={"fixed": True}))
+    assert (done.version, done.computed, done.failed) == (2, 3, 0)
+
+
+def test_a_crash_while_computing_leaves_the_store_as_it_was(lake, make):
+    def compute(elements, fractions):
+        raise MemoryError
+
+    before = lake.snapshot()
+    with pytest.raises(MemoryError):
+        materialise(lake, make(compute))
+    assert lake.snapshot() == before
+    assert materialise(lake, make()).version == 1
+
+
+def test_columns_carry_definition_and_unit(lake, make):
+    materialise(lake, make())
+    with lake.reader() as con:
+        comments = con.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'sizes_v1' AND comment IS NOT NULL"
+        ).fetchall()
+    assert dict(comments) == {"largest": "largest fraction [1]", "count": "number of elements"}
+
+
+def test_the_register(lake, make):
+    materialise(lake, make(parameters={"b": 1, "a": 2}))
+    with lake.reader() as con:
+        (row,) = con.execute("FROM feature_sets").to_arrow_table().to_pylist()
+    assert (row["name"], row["version"], row["entity"], row["rows"]) == ("sizes", 1, "material", 3)
+    assert row["columns"] == ["largest", "count"]
+    assert row["parameters"] == '{"a": 2, "b": 1}'
+
+
+def test_names_become_versions(lake, make):
+    for parameters in ({}, {"a": 1}):
+        materialise(lake, make(parameters=parameters))
+    with lake.reader() as con:
+        assert latest_version(con, "sizes") == 2
+        assert resolve(con, ["sizes", "sizes_v1"]) == ("sizes_v2", "sizes_v1")
+        for unknown in ("magpie", "sizes_v3", "sizes_v", "sizes'; --"):
+            with pytest.raises(InputError, match="there are: sizes"):
+                resolve(con, [unknown])
+
+
+def test_before_the_first_set(lake):
+    with lake.reader() as con, pytest.raises(InputError, match="none yet"):
+        latest_version(con, "sizes")
