@@ -113,7 +113,7 @@ def _statistics(values: NDArray[np.float64], fractions: NDArray[np.float64]) -> 
     largest = fractions.max(axis=0)
     rarer = np.abs(fractions - largest) > 1e-8 + 1e-5 * largest  # np.isclose, by which matminer finds ties
     low, high = values.min(axis=0), values.max(axis=0)
-    mean = (weights * values).sum(axis=0)
+    mean = low + (weights * (values - low)).sum(axis=0)  # exact where all elements have the same value
     deviation = (weights * np.abs(values - mean)).sum(axis=0)
     mode = np.where(rarer[:, :, np.newaxis], np.inf, values).min(axis=0)
     return np.stack((low, high, high - low, mean, deviation, mode), axis=-1)

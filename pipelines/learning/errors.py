@@ -1,7 +1,9 @@
 """The errors that learning raises. Nothing else belongs here."""
 
+from schemas.errors import InputError
 
-class LearningError(ValueError):
+
+class LearningError(InputError):
     """The samples cannot be learned from as they are; the message says what to change."""
 
 

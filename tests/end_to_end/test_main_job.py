@@ -19,7 +19,7 @@ from pipelines.predictor import Predictor
 from store import FeatureStore
 from tests.end_to_end.workplace import PROJECT, Workplace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
+pytestmark = pytest.mark.slow
 
 Finished = tuple[Workplace, str]
 CONTRACTS = PROJECT / "schemas" / "sources"
@@ -108,7 +108,7 @@ def test_magpie_is_matminers(finished: Finished) -> None:
     theirs = np.array([featurizer.featurize(Composition(material)) for material in labelled], dtype=float)
     values = np.column_stack([ours[name].to_numpy() for name in ours.column_names[1:]])
     assert np.array_equal(np.isnan(values), np.isnan(theirs))
-    np.testing.assert_allclose(values, theirs, rtol=1e-9)
+    np.testing.assert_allclose(values, theirs, rtol=1e-9, atol=1e-12)  # matminer's own zeros are off by 1e-16
 
 
 def test_each_described_material_is_predicted_or_has_a_reason(finished: Finished) -> None:
@@ -191,7 +191,7 @@ def test_a_touched_value_remakes_only_what_depends_on_it(finished: Finished, tmp
 
 
 def _touch_one_value(contracts: Path) -> None:
-    """A copy of the bundled archive in which fused silica's first Sellmeier coefficient is 1 % larger."""
+    """A copy of the bundled archive in which a Sellmeier coefficient of CsCl, of which there is one file, is larger."""
     package = find_spec("matminer")
     assert package is not None
     assert package.origin is not None
@@ -203,9 +203,9 @@ def _touch_one_value(contracts: Path) -> None:
     ):
         for member in source:
             content = source.extractfile(member).read() if member.isfile() else b""
-            if member.name.endswith("SiO2/Malitson.yml"):
-                assert content.count(b"0.6961663") == 1
-                content = content.replace(b"0.6961663", b"0.7031280")
+            if member.name.endswith("CsCl/Li.yml"):
+                assert content.count(b"0.98369") == 1
+                content = content.replace(b"0.98369", b"1.08369")
             member.size = len(content)
             copy.addfile(member, io.BytesIO(content))
     contract = yaml.safe_load((CONTRACTS / "refractiveindex_info.yaml").read_text(encoding="utf-8"))
@@ -289,8 +289,8 @@ def test_the_python_face(finished: Finished) -> None:
         assert frozen.table.num_rows >= 210
         assert len(frozen.descriptors) == 132
         assert store.sql("SELECT count(*) AS n FROM materials")["n"][0].as_py() > 30_000
-        features = store.features("magpie", "stoichiometry", material_ids=["NaCl", "Unobtainium", "GaN"])
-        assert features["material_id"].to_pylist() == ["NaCl", "Unobtainium", "GaN"]
+        features = store.features("magpie", "stoichiometry", material_ids=["ClNa", "Unobtainium", "GaN"])
+        assert features["material_id"].to_pylist() == ["ClNa", "Unobtainium", "GaN"]
         assert features["electronegativity_mean"].is_null().to_pylist() == [False, True, False]
 
 

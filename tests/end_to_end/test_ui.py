@@ -18,7 +18,7 @@ import pytest
 
 from tests.end_to_end.workplace import COMMAND, Workplace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main_job")]
+pytestmark = pytest.mark.slow
 
 LAUNCH = """
 mutation ($job: String!) {
