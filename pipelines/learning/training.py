@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -180,7 +182,8 @@ def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
 
 def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
     """What the helper sources computed, without descriptors: for looking up known values."""
-    return [samples_of(_select_one(lake, spec, source, ()), spec) for source in spec.helpers]
+    with lake.reader() as con:
+        return [samples_of(_select_one(con, spec, source, ()), spec) for source in spec.helpers]
 
 
 def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
@@ -203,18 +206,29 @@ def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
     )
 
 
-def _select(lake: Lake, spec: EnsembleSpec) -> dict[str, TrainingSet]:
-    return {source: _select_one(lake, spec, source, spec.features) for source in spec.sources}
-
-
-def _select_one(lake: Lake, spec: EnsembleSpec, source: str, features: Iterable[str]) -> TrainingSet:
+def _select(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
     with lake.reader() as con:
-        if source == spec.target:
-            properties = [spec.name]
-        else:
-            found = con.execute("SELECT DISTINCT property FROM observations WHERE source = ? ORDER BY 1", [source])
-            properties = [name for (name,) in found.fetchall()]
-        return select(con, source, properties, tuple(features))
+        newest = con.execute("SELECT snapshot_id, snapshot_time FROM lake.snapshots() ORDER BY ALL DESC LIMIT 1")
+        snapshot, time = newest.fetchall()[0]
+    return _select_at(lake, spec, snapshot, time)
+
+
+@lru_cache(maxsize=1)  # the assets of one run ask for the same 1 s of work
+def _select_at(lake: Lake, spec: EnsembleSpec, snapshot: int, _time: datetime) -> Mapping[str, TrainingSet]:
+    """The training sets at a snapshot; its time tells stores apart that lay in the same folder one after another."""
+    with lake.reader(snapshot) as con:
+        return MappingProxyType({source: _select_one(con, spec, source, spec.features) for source in spec.sources})
+
+
+def _select_one(
+    con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
+) -> TrainingSet:
+    if source == spec.target:
+        properties = [spec.name]
+    else:
+        found = con.execute("SELECT DISTINCT property FROM observations WHERE source = ? ORDER BY 1", [source])
+        properties = [name for (name,) in found.fetchall()]
+    return select(con, source, properties, tuple(features))
 
 
 def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
