@@ -96,7 +96,7 @@ def run(
         print_summary(out, Lake(Settings().store), spec)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
 def sql(
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.")],
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,9 +78,18 @@ def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
     separator = b"[\n"
     for batch in reader:
         for row in batch.to_pylist():
-            stream.write(separator + json.dumps(row, default=str, ensure_ascii=False, allow_nan=False).encode())
+            stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
             separator = b",\n"
     stream.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for both."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:

@@ -62,7 +62,8 @@ class SourceSay:
             name = f"{get_property(say.property).symbol} " if len(self.says) > 1 else ""
             known = "" if say.known is None else f" [{say.known:.3g}]"
             values.append(f"{name}{say.predicted:.3g}{known}")
-        return f"{', '.join(values)}   weight {self.weight:.2f}"
+        role = "weight" if self.kind == "experiment" else "heard with weight"
+        return f"{', '.join(values)}   {role} {self.weight:.2f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ anew, from scaling to calibration. Not here: figures and tables (`reports`), and
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipelines.learning.source_models import SourceModel
+
+log = logging.getLogger("matstrata.learning")
 
 OUTER_FOLDS = 5
 MEAN, SINGLE = "mean", "single"
@@ -113,6 +116,7 @@ def evaluate(
     held_out = {name: _blank(protocol, name, target, folds) for name in (*map(str, settings), MEAN, SINGLE)}
     with one_thread():
         for fold in range(folds.max() + 1):
+            log.info("%s: %s, fold %s of %s", target.properties[0], protocol.value, fold + 1, folds.max() + 1)
             test = folds == fold
             seen, unseen = target.take(~test), target.take(test)
             training = fit_training(seen, units[~test], _rows(testimonies, ~test), settings, seed)

@@ -305,3 +305,8 @@ def test_a_tampered_model_is_refused(finished: Finished, tmp_path: Path) -> None
     assert refused.returncode != 0
     assert "sha256" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_json_has_null_where_it_has_no_word(finished: Finished) -> None:
+    place, _ = finished
+    assert place.rows("SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE, 1] AS b") == [{"a": None, "b": [None, 1.0]}]
