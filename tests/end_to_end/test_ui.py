@@ -12,6 +12,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,26 +61,27 @@ class Ui:
             return False
 
 
-@pytest.fixture(scope="module")
-def ui(finished: tuple[Workplace, str]) -> Iterator[Ui]:
-    place, _ = finished
+@contextmanager
+def serve(place: Workplace) -> Iterator[Ui]:
+    """The UI of a place, on a free port, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (place.folder / "ui.log").open("wb")
-    process = subprocess.Popen(
-        [str(COMMAND), "ui", "--port", str(port)],
-        env=place.environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    log = place.folder / "ui.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(COMMAND), "ui", "--port", str(port)],
+            env=place.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     served = Ui(port)
     try:
         deadline = time.monotonic() + 180
         while not served.up():
-            assert process.poll() is None, (place.folder / "ui.log").read_text()
-            assert time.monotonic() < deadline, (place.folder / "ui.log").read_text()
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(1)
         yield served
     finally:
@@ -88,7 +91,12 @@ def ui(finished: tuple[Workplace, str]) -> Iterator[Ui]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        log.close()
+
+
+@pytest.fixture(scope="module")
+def ui(finished: tuple[Workplace, str]) -> Iterator[Ui]:
+    with serve(finished[0]) as served:
+        yield served
 
 
 def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> None:
@@ -112,17 +120,40 @@ def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> No
 def test_the_job_launched_there_finds_nothing_to_do(ui: Ui, finished: tuple[Workplace, str]) -> None:
     place, _ = finished
     before = place.snapshot()
-    launched = ui.ask(LAUNCH, job="refractive_index")["launchRun"]
+    assert _launch(ui, "refractive_index") == "SUCCESS"
+    assert place.snapshot() == before
+
+
+def _launch(ui: Ui, job: str) -> str:
+    """Launch a job as the button in the UI does, and return how it ended."""
+    launched = ui.ask(LAUNCH, job=job)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    deadline = time.monotonic() + 300
-    while (status := ui.ask(STATUS, run=launched["run"]["runId"])["runOrError"]["status"]) not in (
-        "SUCCESS",
-        "FAILURE",
-    ):
+    deadline = time.monotonic() + 900
+    while True:
+        status = ui.ask(STATUS, run=launched["run"]["runId"])["runOrError"]["status"]
+        if status in ("SUCCESS", "FAILURE", "CANCELED"):
+            return status
         assert time.monotonic() < deadline, status
         time.sleep(2)
-    assert status == "SUCCESS"
-    assert place.snapshot() == before
+
+
+def test_the_job_launched_there_makes_the_store_that_the_command_makes(
+    finished: tuple[Workplace, str], tmp_path: Path
+) -> None:
+    by_command, _ = finished
+    by_ui = Workplace(tmp_path, {})
+    with serve(by_ui) as served:
+        assert _launch(served, "refractive_index") == "SUCCESS"
+    assert (by_ui.store / "reports" / "refractive_index.html").stat().st_size > 100_000
+    for table in ("observations", "materials", "rejections", "features.magpie_v1", "features.stoichiometry_v1"):
+        everything = f"SELECT count(*) AS n, bit_xor(hash(t)) AS content FROM {table} t"
+        assert by_ui.rows(everything) == by_command.rows(everything), table
+    for statement in (
+        "SELECT training_set_id, source, rows FROM training_sets ORDER BY ALL",
+        "SELECT model_id, source, serving FROM models ORDER BY ALL",
+        "SELECT material_id, round(value, 9) AS v, round(lower_90, 9) AS l, in_domain FROM predictions ORDER BY 1",
+    ):
+        assert by_ui.rows(statement) == by_command.rows(statement), statement
 
 
 def test_the_graph_is_drawn_in_a_browser(ui: Ui) -> None:
