@@ -3,9 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+STAMP_EXTRAS := .venv/.installed-extras
 STAMP_DEV := .venv/.installed-dev
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras --group build pyproject.toml
 
-.PHONY: help run ui test lint bench lock clean
+.PHONY: help run ui extras test lint bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -15,6 +17,8 @@ run: $(STAMP) ## install what is needed, then integrate, describe, train, predic
 
 ui: $(STAMP) ## open the Dagster UI
 	$(BIN)/matstrata ui
+
+extras: $(STAMP_EXTRAS) ## add what molecules, OPTIMADE and the Materials Project need
 
 test: $(STAMP_DEV) ## run all tests
 	$(BIN)/python -m pytest -n 2
@@ -30,8 +34,9 @@ bench: $(STAMP_DEV) ## our speed beside our peers'
 
 lock: $(STAMP_DEV) ## pin all dependencies anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras --group build pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras --group build --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --all-extras -c requirements.txt -o requirements-extras.txt
+	$(COMPILE) --all-extras --group dev -c requirements-extras.txt -o requirements-dev.txt
 
 clean: ## remove the environment and the caches; the store stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -41,6 +46,10 @@ $(STAMP): requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMP_EXTRAS): requirements-extras.txt $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-extras.txt
 	@touch $@
 
 $(STAMP_DEV): requirements-dev.txt $(STAMP)

@@ -5,18 +5,17 @@ Everything heavy is imported by the subcommand that needs it: `matstrata --help`
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from pipelines.cli_sources import sources
+from pipelines.console import dagster_home, err, open_page, out, plain, progress
+from schemas.contracts import Kind
 from schemas.errors import InputError, WorkError
 
 app = typer.Typer(
@@ -29,8 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
-err = Console(stderr=True, highlight=False)
+app.add_typer(sources, name="sources")
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -51,10 +49,10 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        err.print(f"[bold red]error:[/] {_plain(error)}", soft_wrap=True)
+        err.print(f"[bold red]error:[/] {plain(error)}", soft_wrap=True)
         sys.exit(2)
     except WorkError as error:
-        err.print(f"[bold red]failed:[/] {_plain(error)}", soft_wrap=True)
+        err.print(f"[bold red]failed:[/] {plain(error)}", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("stopped; what was committed stays, nothing is half-written. The same command carries on.")
@@ -83,7 +81,7 @@ def run(
 
     specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
     locate_sources(source for spec in specs for source in spec.sources)
-    with _progress("starting"):
+    with progress("starting"):
         from pipelines.definitions import execute  # deferred: 3 s, Dagster
 
         for spec in specs:
@@ -94,6 +92,79 @@ def run(
 
     for spec in specs:
         print_summary(out, Lake(Settings().store), spec)
+
+
+@app.command()
+def refresh(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which sources.  [default: all]")
+    ] = None,
+) -> None:
+    """Bring sources up to date: what did not change is not read, and only what differs is written.
+
+    Pinned files come from the cache, from MATSTRATA_MIRROR, or from the network. A source that fails costs no other.
+    """
+    from pipelines.defs.resources import contracts, get_contract, locate_sources
+
+    wanted = [get_contract(name).source for name in names or contracts()]
+    locate_sources(wanted)
+    with progress("starting"):
+        from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
+
+        failed = refresh_sources(wanted)
+    for source, reason in failed.items():
+        err.print(f"[bold red]failed:[/] {plain(source)}: {plain(reason)}", soft_wrap=True)
+    done = len(wanted) - len(failed)
+    out.print(f"{done} of {len(wanted)} sources are up to date; 'matstrata sources list' shows them.")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def conflicts(
+    property: Annotated[str, typer.Argument(metavar="PROPERTY", help="E.g. band_gap.")],
+    kind: Annotated[
+        Kind, typer.Option(help="Whose values to compare; computed ones differ by their method.")
+    ] = "experiment",
+    limit: Annotated[int, typer.Option(min=1, help="How many to print.")] = 20,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of them.")] = False,
+) -> None:
+    """List materials about which sources of one kind disagree by more than measurements scatter, the worst first."""
+    import json
+
+    from pipelines.output import grid
+    from store.conflicts import TIMES
+    from store.conflicts import conflicts as find
+    from store.lake import Lake
+    from store.settings import Settings
+
+    threshold, rows = find(Lake(Settings().store), property, kind)
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        return
+    keys = ["material_id", "source_a", "value_a", "n_a", "source_b", "value_b", "n_b", "difference", "remark"]
+    out.print(grid(keys, [[row[key] for key in keys] for row in rows[:limit]]))
+    out.print(
+        f"{len(rows):,} pairs of labels of {property} contradict each other: "
+        f"{sum(row['difference'] > threshold for row in rows):,} differ by more than {threshold:.3g}, {TIMES:g} times "
+        "the scatter of repeated measurements; the others are explained by the remark."
+    )
+
+
+@app.command()
+def cite(
+    things: Annotated[
+        list[str],
+        typer.Argument(metavar="THING...", help="Sources, training sets, models (ids or beginnings), properties."),
+    ],
+) -> None:
+    """Print BibTeX for whatever was used: sources, a training set, a model, the predictions of a property."""
+    from store.citations import cite as find
+    from store.lake import Lake
+    from store.settings import Settings
+
+    sys.stdout.write("\n\n".join(find(Lake(Settings().store), things)) + "\n")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
@@ -153,53 +224,39 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 
 @app.command()
+def docs(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="Whose page.  [default: the index of all]")
+    ] = None,
+    *,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page, or only print its path.")
+    ] = True,
+) -> None:
+    """Open what validation found: Great Expectations' Data Docs of each source's last refresh; no network is needed.
+
+    Where a source was refused, its page says what was broken; the store still holds what it held.
+    """
+    from pipelines.ingest.data_docs import find_page
+    from store.lake import Lake
+    from store.settings import Settings
+
+    page = find_page(Lake(Settings().store), source)
+    sys.stdout.write(f"{page}\n")
+    if browser:
+        open_page(page)
+
+
+@app.command()
 def ui(
     port: Annotated[int, typer.Option(help="Port of the page.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI: assets, checks, runs, schedules. Ends with Ctrl-C."""
-    home = _dagster_home()
+    home = dagster_home()
     err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", host, "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[None]:
-    """Print what the packages log, each line with the time since the start; a spinner where a person looks on."""
-    import time
-
-    _dagster_home()
-    started = time.monotonic()
-    logger = logging.getLogger("matstrata")
-    with err.status(text) as spinner:
-
-        class Lines(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                message = record.getMessage()
-                err.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {_plain(message)}", soft_wrap=True)
-                spinner.update(_plain(message))
-
-        handler = Lines(logging.INFO)
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
-
-
-def _dagster_home() -> str:
-    """Where Dagster keeps its runs: the project's folder, unless DAGSTER_HOME says otherwise."""
-    from store.settings import PROJECT
-
-    return os.environ.setdefault("DAGSTER_HOME", str(PROJECT / "dagster_home"))
-
-
-def _plain(message: object) -> str:
-    from rich.markup import escape
-
-    return escape(str(message))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+
 import dagster as dg
 
+from pipelines.defs.inbox import inbox, inbox_sensor
 from pipelines.defs.jobs import property_job, refresh_schedule
 from pipelines.defs.learning import learning_assets
-from pipelines.defs.materials import features_asset, materials_asset
+from pipelines.defs.materials import MATERIALS, features_asset, materials_asset
 from pipelines.defs.reports import report_asset
 from pipelines.defs.resources import StoreResource, contracts
-from pipelines.defs.sources import observations_asset, source_spec
+from pipelines.defs.sources import observations_asset, observations_key, source_spec
+from pipelines.defs.structures import STRUCTURES, structures_asset
 from pipelines.descriptors.catalogue import FEATURE_SETS
 from schemas.ensembles import EnsembleSpec, ensembles
+
+# Dagster (1.13) warns of a beta parameter that it passes to itself when a sensor is put into a repository
+warnings.filterwarnings("ignore", message=r".*`owners` of initializer `SensorDefinition", category=dg.BetaWarning)
 
 
 @dg.definitions
@@ -25,11 +33,13 @@ def defs() -> dg.Definitions:
             *(source_spec(contract) for contract in sources.values()),
             *(observations_asset(contract) for contract in sources.values()),
             materials_asset(sources),
+            structures_asset(contract for contract in sources.values() if contract.columns.structure is not None),
             *(features_asset(feature_set) for feature_set in FEATURE_SETS.values()),
             *(asset for spec in specs for asset in learning_assets(spec)),
             *(report_asset(spec) for spec in specs),
         ],
-        jobs=[property_job(spec) for spec in specs],
+        jobs=[*(property_job(spec) for spec in specs), inbox],
+        sensors=[inbox_sensor],
         schedules=[schedule for schedule in schedules if schedule is not None],
         resources={"store": StoreResource()},
         # One process per run: the assets write to one store in turn, and each new process would import for 6 s.
@@ -47,3 +57,31 @@ def execute(spec: EnsembleSpec) -> None:
         defs().resolve_job_def(spec.name).execute_in_process(
             instance=instance, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         )
+
+
+def refresh_sources(sources: Sequence[str]) -> dict[str, str]:
+    """Refresh sources and what follows from their records, recorded in the Dagster instance as any other run.
+
+    Returns:
+        The sources that failed, and why; the others are up to date.
+    """
+    wanted = [*(observations_key(source) for source in sources), STRUCTURES, MATERIALS]
+    with dg.DagsterInstance.get() as instance:
+        result = (
+            defs()
+            .resolve_implicit_global_asset_job_def()
+            .execute_in_process(
+                instance=instance,
+                asset_selection=wanted,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        )
+    failed = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause if error is not None and error.cause is not None else error
+            message = "" if cause is None else cause.message.strip().partition(": ")[2]
+            failed[(event.step_key or "").removeprefix("observations__")] = message
+    return failed

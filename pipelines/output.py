@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 40
 _BATCH = 50_000
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
 
 
 def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | None, console: Console) -> None:
@@ -39,7 +43,7 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
         InputError: Parquet would go to a terminal.
         WorkError: the file can't be written.
     """
-    reader = result.to_arrow_reader(_BATCH)
+    reader = _named_once(result.to_arrow_reader(_BATCH))
     if format == "table" and output is None:
         _print_table(reader, console)
         return
@@ -54,6 +58,18 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
             _write_json(reader, stream)
         else:
             _write_csv(reader, stream)
+
+
+def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """The same with a number on names that occur again: `a.source, b.source` gives source and source_1."""
+    names: list[str] = []
+    for name in reader.schema.names:
+        free = (candidate for n in count() if (candidate := name if n == 0 else f"{name}_{n}") not in names)
+        names.append(next(free))
+    if names == reader.schema.names:
+        return reader
+    schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
+    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in reader))
 
 
 @contextmanager
@@ -101,7 +117,16 @@ def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
     writer.writerow(reader.schema.names)
     for batch in reader:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            writer.writerow(_cell(value) if isinstance(value, list | dict | datetime) else value for value in row)
+            writer.writerow(
+                _inert(_cell(value) if isinstance(value, list | dict | datetime) else value) for value in row
+            )
+
+
+def _inert(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it; a number's sign does no harm."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -20,9 +21,11 @@ from schemas.errors import InputError
 from schemas.properties import get_property
 from schemas.units import convert
 
+STRUCTURAL = ("volume_per_atom",)  # observed wherever there is a structure
 SHIPPED = Path(__file__).parent / "sources"
 Kind = Literal["experiment", "computation"]
-Policy = Literal["median", "mean", "min", "max"]
+Policy = Literal["median", "mean", "min", "max", "lowest_energy", "newest"]
+RANKED = ("lowest_energy", "newest")  # policies that take one observation, found by a column of the data
 
 
 class _Part(BaseModel):
@@ -36,28 +39,60 @@ class Citation(_Part):
     bibtex: str
 
 
+class OptimadeLocation(_Part):
+    """Structures of an OPTIMADE provider."""
+
+    base_url: str = Field(pattern=r"^https?://[^/]+")
+    filter: str = ""
+    response_fields: tuple[str, ...] = ()
+    max_results: int | None = Field(default=None, ge=1)
+
+
+class MaterialsProjectLocation(_Part):
+    """Summaries of the Materials Project, by the criteria of its client; the key comes from MP_API_KEY."""
+
+    criteria: Mapping[str, Any]
+    max_results: int | None = Field(default=None, ge=1)
+
+
 class FileLocation(_Part):
-    """Where one file of the source is: in an installed package, on the web, or on this machine."""
+    """Where one file of the source is: in a package, on the web, on this machine, or what an interface answers."""
 
     bundled: str | None = Field(default=None, pattern=r"^\w+:.+$", description="'package:path inside it'")
     url: str | None = Field(default=None, pattern=r"^https?://[^/]+/")
     path: Path | None = None
+    optimade: OptimadeLocation | None = None
+    materials_project: MaterialsProjectLocation | None = None
+    max_age_hours: float = Field(default=24, gt=0, description="how old an answer may be before it is asked for anew")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     name: str | None = Field(default=None, pattern=r"^\w[^/\\:]*$")
 
     @model_validator(mode="after")
     def _one_location(self) -> Self:
-        if sum(place is not None for place in (self.bundled, self.url, self.path)) != 1:
-            raise ValueError("give exactly one of 'bundled', 'url' and 'path'")
+        places = (self.bundled, self.url, self.path, self.optimade, self.materials_project)
+        if sum(place is not None for place in places) != 1:
+            raise ValueError("give exactly one of 'bundled', 'url', 'path', 'optimade' and 'materials_project'")
         if self.url is not None and self.sha256 is None:
             raise ValueError(f"{self.url} needs its 'sha256', so that the bytes can be verified")
         return self
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the bytes are what an interface answers today."""
+        return self.optimade is not None or self.materials_project is not None
 
     @property
     def label(self) -> str:
         """The name people know the file by."""
         if self.name is not None:
             return self.name
+        if self.optimade is not None:
+            return urlsplit(self.optimade.base_url).netloc
+        if self.materials_project is not None:
+            return "Materials Project"
         if self.url is not None:
             address = urlsplit(self.url)
             return PurePosixPath(unquote(address.path)).name or address.netloc
@@ -66,14 +101,22 @@ class FileLocation(_Part):
 
 
 class Columns(_Part):
-    """Which column is what."""
+    """Which column is what; a record is known by its formula, its SMILES or its structure."""
 
-    formula: str
+    formula: str | None = None
+    smiles: str | None = None
+    structure: str | None = None
     record_id: str | None = None
     reference: str | None = None
     temperature_k: str | None = None
     conditions: str | None = None
     kind: str | None = None
+
+    @model_validator(mode="after")
+    def _some_composition(self) -> Self:
+        if self.formula is None and self.smiles is None and self.structure is None:
+            raise ValueError("name the column of the composition: 'formula', 'smiles' or 'structure'")
+        return self
 
     def named(self) -> Mapping[str, str]:
         """Role -> column, for the roles that the contract fills."""
@@ -81,11 +124,13 @@ class Columns(_Part):
 
 
 class ValueColumn(_Part):
-    """A column of values: which property it reports, in which unit."""
+    """A column of values: which property it reports, in which unit; how obtained, where that is not the source's."""
 
     column: str
     property: str
     unit: str
+    method: str | None = None
+    kind: Kind | None = None
 
     @field_validator("property")
     @classmethod
@@ -111,7 +156,14 @@ class Reconcile(_Part):
     """How several observations of one material become one label."""
 
     policy: Policy = "median"
+    by: str | None = Field(default=None, description="the column that orders polymorphs (energy) or versions (date)")
     temperature_k: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.policy in RANKED) != (self.by is not None):
+            raise ValueError(f"'by' names the column that {' and '.join(RANKED)} order by; other policies have none")
+        return self
 
 
 class Refresh(_Part):
@@ -136,7 +188,7 @@ class Contract(_Part):
     reader: str
     options: Mapping[str, Any] = {}
     columns: Columns
-    values: tuple[ValueColumn, ...] = Field(min_length=1)
+    values: tuple[ValueColumn, ...] = ()
     constants: Constants = Constants()
     missing: tuple[str, ...] = ("",)
     replicates: Literal["reject", "keep"] = "reject"
@@ -144,10 +196,26 @@ class Contract(_Part):
     reconcile: Reconcile = Reconcile()
     refresh: Refresh = Refresh()
 
+    @model_validator(mode="after")
+    def _something_to_observe(self) -> Self:
+        if not self.values and self.columns.structure is None:
+            raise ValueError("'values' is empty: name at least one column of values, or a column of structures")
+        labels = [file.label for file in self.files]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(
+                f"two files are called {twice[0]!r}; give each its 'name', so that records can be told apart"
+            )
+        taken = [(value.column, value.method) for value in self.values]
+        if len(set(taken)) < len(taken):
+            raise ValueError("a column stands twice in 'values' with the same method")
+        return self
+
     @property
     def properties(self) -> tuple[str, ...]:
-        """The properties that the source reports, in the contract's order."""
-        return tuple(dict.fromkeys(value.property for value in self.values))
+        """The properties that the source reports, in the contract's order; of structures, what follows from them."""
+        derived = STRUCTURAL if self.columns.structure is not None else ()
+        return tuple(dict.fromkeys([*(value.property for value in self.values), *derived]))
 
     @property
     def sha256(self) -> str:
@@ -204,4 +272,9 @@ def load_contracts(folders: Sequence[Path] = ()) -> Mapping[str, Contract]:
     if absent:
         raise InputError(f"no such folder of contracts: {', '.join(absent)}; correct MATSTRATA_CONTRACTS")
     paths = {path.stem: path for folder in (SHIPPED, *folders) for path in sorted(folder.glob("*.y*ml"))}
-    return {source: load_contract(path) for source, path in sorted(paths.items())}
+    return {source: _unless_changed(path, path.stat().st_mtime_ns) for source, path in sorted(paths.items())}
+
+
+@lru_cache(maxsize=1024)  # each asset asks for all contracts, and reading one takes 20 ms
+def _unless_changed(path: Path, _changed_at: int) -> Contract:
+    return load_contract(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from schemas.contracts import Contract, Kind
@@ -43,10 +44,47 @@ def header_suite() -> ExpectationSuite:
     return gx.ExpectationSuite(name="observations.header", expectations=[columns])
 
 
-def rows_suite(contract: Contract) -> ExpectationSuite:
-    """What the rows must satisfy; the first expectation that a record breaks is the one it is refused for."""
-    return great_expectations().ExpectationSuite(
-        name=f"observations.{contract.source}", expectations=[*_table_level(contract), *_row_level(contract)]
+Past = tuple[int, Mapping[str, tuple[float, float]]]  # observations, and the middle 80 % of each property's values
+
+
+ENOUGH = 10  # values of a property from which on their median says something
+
+
+def rows_suite(contract: Contract, counts: Mapping[str, int], past: Past | None = None) -> ExpectationSuite:
+    """What the rows must satisfy; the first expectation that a record breaks is the one it is refused for.
+
+    Args:
+        contract: the source.
+        counts: number of values of each property; of few, the median is not looked at.
+        past: what the source's last refresh left, to compare with.
+    """
+    ample = [name for name in contract.properties if counts.get(name, 0) >= ENOUGH]
+    expectations = [*_table_level(contract), *_plausible(ample), *_unchanged(ample, past), *_row_level(contract)]
+    return great_expectations().ExpectationSuite(name=f"observations.{contract.source}", expectations=expectations)
+
+
+def _plausible(names: Sequence[str]) -> list[Expectation]:
+    """The median of a property betrays a wrong unit before a single value breaks its bounds."""
+    ranges = {name: get_property(name).typical for name in names}
+    return [_median_within(name, *span, "table.plausible_unit") for name, span in ranges.items() if span is not None]
+
+
+def _unchanged(names: Sequence[str], past: Past | None) -> list[Expectation]:
+    if past is None:
+        return []
+    count, middle = past
+    gxe = great_expectations().expectations
+    limits = {"min_value": count // 2, "max_value": 2 * count + 10}
+    rows = gxe.ExpectTableRowCountToBeBetween(**limits, **_tags("table.row_count"))
+    return [
+        rows,
+        *(_median_within(name, *span, "table.distribution") for name, span in middle.items() if name in names),
+    ]
+
+
+def _median_within(name: str, low: float, high: float, rule_id: str) -> Expectation:
+    return great_expectations().expectations.ExpectColumnMedianToBeBetween(
+        column="value", min_value=low, max_value=high, row_condition=_only(name), **_tags(rule_id, name=name)
     )
 
 

@@ -29,6 +29,7 @@ class Property(BaseModel):
     upper: float
     definition: str
     zero_class: str | None = None
+    typical: tuple[float, float] | None = None  # where the median of any source lies; outside, the unit is suspect
 
     @property
     def label(self) -> str:

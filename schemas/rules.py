@@ -34,6 +34,38 @@ _RULES = (
     Rule("formula.charged", "the formula carries a charge", "'SO4^2-'", "give the neutral compound"),
     Rule("formula.variable_amount", "an amount is a variable", "'Li1-xCoO2'", "give the number that x stands for"),
     Rule("formula.dopant_notation", "a dopant is given without its amount", "'ZnO:Al'", "write Zn0.98Al0.02O"),
+    Rule("smiles.syntax", "the text is no SMILES of a molecule", "'C1CC'", "correct it; RDKit says where it fails"),
+    Rule(
+        "composition.contradiction",
+        "formula and structure of the record name different compositions",
+        "NaCl with a structure of KCl",
+        "correct one of the two",
+    ),
+    Rule(
+        "structure.unreadable",
+        "the text does not say which atoms are where",
+        "a loop_ with 6 columns and 5 values; species 'X'",
+        "mend what the sentence names; give CIF, pymatgen JSON, OPTIMADE attributes or POSCAR",
+    ),
+    Rule("structure.empty", "the structure holds no atoms", "'', or no full site", "give at least one occupied site"),
+    Rule(
+        "structure.overlapping_sites",
+        "two full sites are nearer than 0.5 angstrom",
+        "Na at 0 0 0 and Cl at 0 0 0.01",
+        "check coordinates, cell and unit; give occupancies to atoms that share a place",
+    ),
+    Rule(
+        "structure.occupancy",
+        "the occupancies of a site sum to more than 1.05, or one is negative or no number",
+        "Y 0.9 and Ca 0.7 on one site",
+        "correct the occupancies; sums up to 1.05 are scaled to 1",
+    ),
+    Rule(
+        "structure.not_periodic",
+        "the structure is no crystal with three periodic directions",
+        "a slab, a molecule as XYZ, a modulated CIF",
+        "none: only crystals have a cell; for a modulated one give an approximant",
+    ),
     Rule("value.missing", "no value column holds a value", "'' or 'None'", "drop the record, or fill the value"),
     Rule(
         "value.not_a_number",
@@ -90,6 +122,29 @@ _RULES = (
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _RULES})
 
+_WARNINGS = (
+    Rule(
+        "formula.suffix",
+        "the formula carries a trailing number, taken for a space group and kept in the conditions",
+        "'AgCNO,65'",
+        "give the space group in a column of its own",
+    ),
+    Rule(
+        "value.zero_class",
+        "the value is the zero that stands for a class of materials",
+        "band_gap = 0 of a metal",
+        "none: but a zero that stands for 'unknown' should be a missing value",
+    ),
+    Rule(
+        "structure.assumed",
+        "something had to be assumed to read the structure; its row in the table says what",
+        "occupancies that sum to 1.02",
+        "compare with the file, and mend it",
+    ),
+)
+
+WARNINGS: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule in _WARNINGS})
+
 _TABLE_RULES = (
     Rule(
         "table.columns",
@@ -103,6 +158,24 @@ _TABLE_RULES = (
     Rule("table.one_source", "all observations are of the contract's source", "another source", "mend the column"),
     Rule("table.known_properties", "only the contract's properties occur", "a band gap", "add it to its values"),
     Rule("table.canonical_units", "each property is in its canonical unit", "meV", "convert with schemas.units"),
+    Rule(
+        "table.plausible_unit",
+        "the median of a property lies where medians of that property lie",
+        "a band gap of 2,559 eV",
+        "check the contract's unit: the values may be in another",
+    ),
+    Rule(
+        "table.row_count",
+        "the source has at least half, and at most twice, the observations of its last refresh",
+        "10,000 rows, then 12",
+        "if the change is meant, run 'matstrata sources add CONTRACT --accept-change'",
+    ),
+    Rule(
+        "table.distribution",
+        "the median of a property lies within the middle 80 % of its values at the last refresh",
+        "a column that was swapped",
+        "if the change is meant, run 'matstrata sources add CONTRACT --accept-change'",
+    ),
     Rule(
         "table.every_property",
         "each property of the contract is reported at least once",
@@ -128,6 +201,10 @@ def as_markdown() -> str:
         "```",
         "",
         *_rows(RULES),
+        "",
+        "Warnings refuse nothing; an observation carries theirs in the column `flags`:",
+        "",
+        *_rows(WARNINGS),
         "",
         "Rules on a source as a whole stop it before it replaces good data; `table.every_property` only warns.",
         "Their results are in the table `validations`.",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pint
     from numpy.typing import NDArray
 
+    from schemas.properties import Property
+
 # pint passes over characters that it can't place: "eV#K" would be read as eV K
 _WRITTEN = re.compile(r"[\w %°·⁻*/^().-]*")
 
@@ -74,3 +76,40 @@ def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float
         return registry().Quantity(values, unit).to(to).magnitude
     except pint.errors.PintError as error:
         raise InputError(f"unit {unit!r} can't be converted to {to!r}: {error}") from error
+
+
+# Units that data files use, by which a wrong one is recognised; the more usual ones first
+_USED = (
+    *("eV", "meV", "kJ/mol", "kcal/mol", "hartree", "rydberg", "1/cm", "THz"),
+    *("eV/atom", "meV/atom", "kJ/mol/atom", "kcal/mol/atom", "hartree/atom", "rydberg/atom"),
+    *("GPa", "MPa", "kPa", "Pa", "kbar", "bar", "psi"),
+    *("angstrom^3/atom", "nm^3/atom", "bohr^3/atom"),
+    *("uV/K", "mV/K", "V/K"),
+)
+
+
+def likely_units(median: float, declared: Property) -> list[tuple[str, float]]:
+    """Units in which values would be plausible that are not in the canonical one; each with how often it fits in.
+
+    Args:
+        median: the median of the values, taken for the canonical unit.
+        declared: the property, with the range in which medians lie.
+    """
+    import numpy as np
+    import pint  # deferred: 0.3 s
+
+    if declared.typical is None:
+        return []
+    found = []
+    for unit in _USED:
+        try:
+            factor = float(registry().Quantity(np.ones(1), unit).to(declared.unit, "spectroscopy").magnitude[0])
+        except pint.errors.PintError:
+            try:
+                amount = registry().Quantity(np.ones(1), unit) / registry().Quantity(1, "avogadro_constant")
+                factor = float(amount.to(declared.unit).magnitude[0])
+            except pint.errors.PintError:
+                continue
+        if factor != 1 and declared.typical[0] <= median * factor <= declared.typical[1]:
+            found.append((unit, 1 / factor))
+    return found[:2]

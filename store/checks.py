@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from schemas.rules import TABLE_RULES
-from store.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +61,30 @@ class ValidationSummary:
         return "\n".join(["| expectation | of | checked | refused |", "|---|---|---|---|", *lines])
 
 
-def conservation(lake: Lake, source: str) -> Conservation:
+def conservation(con: duckdb.DuckDBPyConnection, source: str) -> Conservation:
     """Count the records of a source in the tables themselves."""
-    with lake.reader() as con:
-        counts = con.execute(
-            "WITH seen AS (SELECT DISTINCT source_record FROM observations WHERE source = $source), "
-            "refused AS (SELECT source_record FROM rejections WHERE source = $source) "
-            "SELECT (SELECT rows_in FROM sources WHERE source = $source), (SELECT count(*) FROM seen), "
-            "(SELECT count(*) FROM refused), (SELECT count(*) FROM seen SEMI JOIN refused USING (source_record)), "
-            "(SELECT count(*) FROM observations WHERE source = $source)",
-            {"source": source},
-        ).fetchone()
-        by_rule = con.execute(
-            "SELECT rule_id, count(*) AS n FROM rejections WHERE source = ? GROUP BY rule_id ORDER BY n DESC, rule_id",
-            [source],
-        ).fetchall()
+    counts = con.execute(
+        "WITH seen AS (SELECT DISTINCT source_record FROM observations WHERE source = $source), "
+        "refused AS (SELECT source_record FROM rejections WHERE source = $source) "
+        "SELECT (SELECT rows_in FROM sources WHERE source = $source), (SELECT count(*) FROM seen), "
+        "(SELECT count(*) FROM refused), (SELECT count(*) FROM seen SEMI JOIN refused USING (source_record)), "
+        "(SELECT count(*) FROM observations WHERE source = $source)",
+        {"source": source},
+    ).fetchone()
+    by_rule = con.execute(
+        "SELECT rule_id, count(*) AS n FROM rejections WHERE source = ? GROUP BY rule_id ORDER BY n DESC, rule_id",
+        [source],
+    ).fetchall()
     assert counts is not None
     rows_in, accepted, rejected, in_both, observations = counts
     return Conservation(rows_in, accepted, rejected, in_both, observations, dict(by_rule))
 
 
-def validation_summary(lake: Lake, source: str) -> ValidationSummary:
+def validation_summary(con: duckdb.DuckDBPyConnection, source: str) -> ValidationSummary:
     """The expectations of the last refresh that changed the source."""
-    with lake.reader() as con:
-        rows = con.execute(
-            "SELECT * FROM validations WHERE source = $source "
-            "AND validated_at = (SELECT max(validated_at) FROM validations WHERE source = $source) ORDER BY ALL",
-            {"source": source},
-        ).to_arrow_table()
+    rows = con.execute(
+        "SELECT * FROM validations WHERE source = $source "
+        "AND validated_at = (SELECT max(validated_at) FROM validations WHERE source = $source) ORDER BY ALL",
+        {"source": source},
+    ).to_arrow_table()
     return ValidationSummary(rows.to_pylist())

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 from schemas.errors import InputError, WorkError
 from schemas.tables import TABLES, Column, Table
 from store.extensions import connect
+from store.signatures import signature
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,18 +94,14 @@ class Lake:
         if self._complete():
             return
         with self.commit("create the store's tables") as transaction:
-            missing = _missing_tables(transaction.con)
-            if missing:  # another process may have made them meanwhile
-                for statement in chain.from_iterable(map(create_statements, missing)):
-                    transaction.con.execute(statement)
-                transaction.con.execute("CREATE SCHEMA IF NOT EXISTS features")
-                transaction.con.execute(LABELS_VIEW)
+            for statement in _wanting(transaction.con):  # another process may have made them meanwhile
+                transaction.con.execute(statement)
 
     def _complete(self) -> bool:
-        """Whether all tables are there; they are not where a process died while it made the store."""
+        """Whether all is there; it is not where a process died while it made the store, or an older version made it."""
         try:
             with self.reader() as con:
-                return not _missing_tables(con)
+                return not _wanting(con)
         except InputError:
             return False
 
@@ -227,9 +223,36 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def _missing_tables(con: duckdb.DuckDBPyConnection) -> list[Table]:
-    found = con.execute(f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}'").fetchall()
-    return [table for name, table in TABLES.items() if (name,) not in found]
+def _wanting(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The DDL by which a store gets what it lacks: tables, columns, the schema of features, the view of labels."""
+    there = con.execute(
+        f"SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = '{CATALOG}' "
+        "AND schema_name = 'main'"
+    ).fetchall()
+    tables = {table for table, _ in there}
+    statements: list[str] = []
+    for table in TABLES.values():
+        if table.name not in tables:
+            statements += create_statements(table)
+            continue
+        for column in table.columns:
+            if (table.name, column.name) not in there:
+                kind = _DUCKDB_TYPES[str(column.type)]
+                statements += [
+                    f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}',
+                    create_column_comment(table.name, column),
+                ]
+    schemas = con.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = '{CATALOG}'").fetchall()
+    if ("features",) not in schemas:
+        statements.append("CREATE SCHEMA features")
+    comments = dict(
+        con.execute(f"SELECT view_name, comment FROM duckdb_views() WHERE database_name = '{CATALOG}'").fetchall()
+    )
+    for name, (row, definition) in VIEWS.items():
+        comment = f"{row} ({signature(definition)[:8]})"
+        if comments.get(name) != comment:
+            statements += [f"CREATE OR REPLACE VIEW {name} AS {definition}", f"COMMENT ON VIEW {name} IS '{comment}'"]
+    return statements
 
 
 def create_statements(table: Table) -> list[str]:
@@ -247,23 +270,42 @@ def create_column_comment(table: str, column: Column) -> str:
     return f"COMMENT ON COLUMN {table}.\"{column.name}\" IS '{_escaped(column.comment)}'"
 
 
-LABELS_VIEW = """
-CREATE OR REPLACE VIEW labels AS
+_LABELS = """
 WITH candidates AS (
-    SELECT o.material_id, o.property, o.source, o.unit, o.value, s.policy,
+    SELECT o.material_id, o.property, o.source, o.kind, o.method, o.unit, o.value, o.rank, s.policy,
         (s.label_min_temperature_k IS NULL OR o.temperature_k IS NULL
             OR o.temperature_k BETWEEN s.label_min_temperature_k AND s.label_max_temperature_k) AS preferred
-    FROM observations o JOIN sources s ON o.source = s.source AND o.kind = s.kind
+    FROM observations o JOIN sources s ON o.source = s.source AND (o.kind = s.kind OR o.method <> s.method)
 ), chosen AS (
-    SELECT *, preferred = max(preferred) OVER (PARTITION BY material_id, property, source) AS taken FROM candidates
+    SELECT *, preferred = max(preferred) OVER (PARTITION BY material_id, property, source, kind, method) AS taken
+    FROM candidates
 )
-SELECT material_id, property, source, any_value(unit) AS unit,
-    CASE any_value(policy)
-        WHEN 'mean' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value) ELSE median(value)
-    END AS value,
+SELECT material_id, property, source, kind, method, any_value(unit) AS unit,
+    coalesce(CASE any_value(policy)
+        WHEN 'mean' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
+        WHEN 'lowest_energy' THEN arg_min(value, rank) WHEN 'newest' THEN arg_max(value, rank)
+    END, median(value)) AS value,
     count(*) AS n_observations, max(value) - min(value) AS spread, any_value(policy) AS policy
-FROM chosen WHERE taken GROUP BY material_id, property, source
+FROM chosen WHERE taken GROUP BY material_id, property, source, kind, method
 """
+
+# Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)). Where
+# structures or molecules are known, those of one composition are no replicates of each other.
+_NOISE = """
+SELECT source, property, kind, method, unit, sqrt(sum(squares) / sum(n - 1)) AS pooled_sd,
+    count(*) AS materials, sum(n) AS observations
+FROM (
+    SELECT source, property, kind, method, any_value(unit) AS unit, count(*) AS n, var_pop(value) * count(*) AS squares
+    FROM observations GROUP BY source, property, kind, method, material_id, structure_id
+)
+WHERE n > 1 GROUP BY source, property, kind, method, unit
+"""
+
+# name -> what a row is, and the query
+VIEWS = {
+    "labels": ("reconciled values, one for each material, property, source and method", _LABELS),
+    "replicate_noise": ("how far repeated observations of one material scatter, by source, property, method", _NOISE),
+}
 
 
 def _author() -> str:

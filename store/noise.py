@@ -1,4 +1,7 @@
-"""Replicate noise: how far repeated measurements of one material lie apart, the floor under any model's error."""
+"""Replicate noise: how far repeated measurements of one material lie apart, the floor under any model's error.
+
+The store keeps it as the view `replicate_noise`; see `store.lake`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,27 @@ from store.lake import Lake
 def replicate_noise(lake: Lake, source: str, property_name: str) -> float | None:
     """The pooled standard deviation of a source's replicates, in the property's unit; None where nothing is repeated.
 
-    Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)).
+    Only values of the source's own kind count; of several methods, the one with most observations.
     """
+    return _ask(
+        lake,
+        "SELECT pooled_sd FROM replicate_noise n JOIN sources s USING (source) "
+        "WHERE n.kind = s.kind AND source = ? AND property = ? ORDER BY observations DESC LIMIT 1",
+        [source, property_name],
+    )
+
+
+def pooled_noise(lake: Lake, property_name: str) -> float | None:
+    """As `replicate_noise`, pooled over the measurements of all sources; only within a source are they replicates."""
+    return _ask(
+        lake,
+        "SELECT sqrt(sum(pooled_sd ** 2 * (observations - materials)) / sum(observations - materials)) "
+        "FROM replicate_noise WHERE property = ? AND kind = 'experiment'",
+        [property_name],
+    )
+
+
+def _ask(lake: Lake, question: str, about: list[str]) -> float | None:
     with lake.reader() as con:
-        row = con.execute(
-            "SELECT sqrt(sum(squares) / sum(n - 1)) FROM (SELECT count(*) AS n, var_pop(value) * count(*) AS squares "
-            "FROM observations o JOIN sources s ON o.source = s.source AND o.kind = s.kind "
-            "WHERE o.source = ? AND property = ? GROUP BY material_id) WHERE n > 1",
-            [source, property_name],
-        ).fetchone()
+        row = con.execute(question, about).fetchone()
     return None if row is None or row[0] is None else float(row[0])

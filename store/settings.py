@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_cache_dir("matstrata")), description="download cache"
     )
     contracts: Folders = Field(default=(), description="folders of more contracts; one replaces its shipped namesake")
+    inbox: Path = Field(default=PROJECT / "inbox", description="folder in which a sensor looks for dropped contracts")
     lock_timeout: float = Field(default=600, gt=0, description="seconds to wait for another writer")
 
     @field_validator("mirror", "contracts", mode="before")
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(Path(part) for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
-    @field_validator("store", "cache", mode="after")
+    @field_validator("store", "cache", "inbox", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()

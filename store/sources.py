@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from schemas.tables import TABLES
@@ -43,6 +44,7 @@ def refresh(
     observations: pa.Table,
     rejections: pa.Table,
     validations: pa.Table,
+    structures: pa.Table,
 ) -> Refreshed:
     """Replace what the store holds of one source by the given tables, touching only what differs.
 
@@ -56,6 +58,7 @@ def refresh(
         observations: schema of the table `observations`; `observation_id` unique.
         rejections: schema of the table `rejections`.
         validations: schema of the table `validations`.
+        structures: schema of the table `structures`, `structure_id` unique; groups of structures that stay are kept.
     """
     source = row["source"]
     facts = {"source": source, "file_sha256": row["file_sha256"], "contract_sha256": row["contract_sha256"]}
@@ -93,6 +96,7 @@ def refresh(
                 "ANTI JOIN kept k ON n.observation_id = k.observation_id"
             )
         )
+        _refresh_structures(con, source, structures)
         con.execute(
             f"DELETE FROM rejections WHERE source = ? "
             f"AND {_REJECTION} NOT IN (SELECT {_REJECTION} FROM new_rejections)",
@@ -110,15 +114,81 @@ def refresh(
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
 
 
+def _refresh_structures(con: duckdb.DuckDBPyConnection, source: str, structures: pa.Table) -> None:
+    """A structure is named by its content, so it is there or it is not; only its place in the file can move."""
+    con.register("new_structures", structures)
+    con.execute(
+        "DELETE FROM structures WHERE source = ? AND structure_id NOT IN (SELECT structure_id FROM new_structures)",
+        [source],
+    )
+    con.execute(
+        "UPDATE structures s SET source_record = n.source_record FROM new_structures n "
+        "WHERE s.structure_id = n.structure_id AND s.source_record <> n.source_record"
+    )
+    con.execute("INSERT INTO structures BY NAME SELECT * FROM new_structures ANTI JOIN structures USING (structure_id)")
+
+
 def _count(result: Any) -> int:
     return int(result.fetchone()[0])
 
 
-def content_version(lake: Lake, source: str) -> str:
-    """A hash of the observations of a source: the same content, the same version."""
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the last refresh of a source left: to hold the next one against."""
+
+    observations: int
+    middle: Mapping[str, tuple[float, float]]
+
+
+def earlier(lake: Lake, source: str) -> Earlier | None:
+    """Number of observations, and the middle 80 % of the values of each property; None before the first refresh."""
     with lake.reader() as con:
-        row = con.execute(
-            "SELECT count(*), bit_xor(md5_number(observation_id || record_hash)) FROM observations WHERE source = ?",
+        rows = con.execute(
+            "SELECT property, count(*), quantile_cont(value, 0.1), quantile_cont(value, 0.9) FROM observations "
+            "WHERE source = ? GROUP BY property",
             [source],
-        ).fetchone()
+        ).fetchall()
+    if not rows:
+        return None
+    return Earlier(sum(row[1] for row in rows), {name: (low, high) for name, _, low, high in rows})
+
+
+def content_version(con: duckdb.DuckDBPyConnection, source: str) -> str:
+    """A hash of the observations of a source: the same content, the same version."""
+    row = con.execute(
+        "SELECT count(*), bit_xor(md5_number(observation_id || record_hash)) FROM observations WHERE source = ?",
+        [source],
+    ).fetchone()
     return signature(row)
+
+
+def rejected(lake: Lake, source: str, rule_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """The rejections of a source, in the order of its records."""
+    where, parameters = ("AND rule_id = $rule", {"rule": rule_id}) if rule_id else ("", {})
+    with lake.reader() as con:
+        return (
+            con.execute(
+                "SELECT source_record, rule_id, reason, raw, file_sha256 FROM rejections "
+                f"WHERE source = $source {where} ORDER BY source_record {'' if limit is None else f'LIMIT {limit:d}'}",
+                {"source": source, **parameters},
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
+
+
+def reported(lake: Lake, source: str) -> list[dict[str, Any]]:
+    """What a source reports: each property by each method, with counts, range and flags."""
+    with lake.reader() as con:
+        return (
+            con.execute(
+                "SELECT property, unit, kind, method, count(*) AS observations, "
+                "count(DISTINCT material_id) AS materials, "
+                "min(value) AS lowest, median(value) AS median, max(value) AS highest, "
+                "count(*) FILTER (len(flags) > 0) AS flagged "
+                "FROM observations WHERE source = ? GROUP BY ALL ORDER BY ALL",
+                [source],
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )

@@ -53,7 +53,7 @@ def select(
 
     Args:
         con: a reader of the store; its snapshot decides what is known.
-        source: the source whose labels are taken.
+        source: the source whose labels are taken; 'source:method' where it reports a property by several methods.
         properties: the labels.
         features: feature sets, by name (the newest version) or as 'name_v2'.
 
@@ -61,19 +61,35 @@ def select(
         InputError: no such feature set, or the source has no label for any of the properties.
     """
     versions = resolve(con, features)
+    name, method = _method_of(con, source, properties)
     labels = ", ".join(f"max(value) FILTER (property = '{name}') AS \"{name}\"" for name in properties)
     joins = " ".join(f"LEFT JOIN features.{version} USING (material_id)" for version in versions)
     listed = ", ".join(f"'{name}'" for name in properties)
     table = con.execute(
         f"SELECT * FROM (SELECT m.material_id, m.group_id, m.chemical_system, {labels} "
-        f"FROM labels l JOIN materials m USING (material_id) WHERE l.source = ? AND l.property IN ({listed}) "
-        f"GROUP BY ALL) {joins} ORDER BY material_id",
-        [source],
+        "FROM labels l JOIN materials m USING (material_id) "
+        f"WHERE l.source = ? AND l.method = ? AND l.property IN ({listed}) GROUP BY ALL) {joins} ORDER BY material_id",
+        [name, method],
     ).to_arrow_table()
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
     identity = hashlib.sha256(repr((source, tuple(properties), versions)).encode() + content_hash(table)).hexdigest()
     return TrainingSet(identity, source, tuple(properties), versions, current_snapshot(con), table)
+
+
+def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:
+    """The source and the one method whose labels are meant."""
+    name, _, method = source.partition(":")
+    if method:
+        return name, method
+    listed = ", ".join(f"'{each}'" for each in properties)
+    found = con.execute(
+        f"SELECT DISTINCT method FROM labels WHERE source = ? AND property IN ({listed}) ORDER BY 1", [name]
+    ).fetchall()
+    if len(found) > 1:
+        choices = ", ".join(f"'{name}:{each}'" for (each,) in found)
+        raise InputError(f"source {name} reports this by several methods; name one of {choices}")
+    return name, found[0][0] if found else ""
 
 
 def freeze(lake: Lake, ensemble: str, training_set: TrainingSet) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-from pipelines.ingest.files import locate_all
+from pipelines.ingest.files import locate, locate_all
+from pipelines.ingest.onboarding import contracts_folder
 from pipelines.ingest.records import SourceFile
 from schemas.contracts import Contract, load_contracts
 from schemas.errors import InputError
@@ -15,8 +16,10 @@ from store.settings import Settings
 
 
 def contracts() -> Mapping[str, Contract]:
-    """All contracts: the shipped ones and those of `MATSTRATA_CONTRACTS`."""
-    return load_contracts(Settings().contracts)
+    """All contracts: the shipped ones, those that were added to the store, those of `MATSTRATA_CONTRACTS`."""
+    settings = Settings()
+    added = contracts_folder(settings.store)
+    return load_contracts([*([added] if added.is_dir() else []), *settings.contracts])
 
 
 def get_contract(source: str) -> Contract:
@@ -36,6 +39,12 @@ def locate_sources(sources: Iterable[str]) -> Mapping[str, tuple[SourceFile, ...
     settings = Settings()
     wanted = {source: get_contract(source).files for source in sources}
     return locate_all(wanted, cache=settings.cache, mirrors=settings.mirror)
+
+
+def locate_files(contract: Contract) -> tuple[SourceFile, ...]:
+    """The files of a contract that need not be among the known ones."""
+    settings = Settings()
+    return locate(contract.files, cache=settings.cache, mirrors=settings.mirror)
 
 
 class StoreResource(dg.ConfigurableResource):

@@ -9,9 +9,11 @@ import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
 from pipelines.defs.resources import StoreResource, get_contract, locate_sources
+from pipelines.ingest.data_docs import docs_page
 from pipelines.ingest.refresh import refresh_source
 from schemas.contracts import Contract
 from store.checks import conservation, validation_summary
+from store.lake import current_snapshot
 from store.sources import content_version
 
 GROUP = "sources"
@@ -64,10 +66,14 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
         lake = store.lake()
         current = get_contract(contract.source)
         done = refresh_source(lake, current, locate_sources([current.source])[current.source])
-        conserved = conservation(lake, current.source)
-        validated = validation_summary(lake, current.source)
+        with lake.reader() as con:
+            conserved = conservation(con, current.source)
+            validated = validation_summary(con, current.source)
+            version = content_version(con, current.source)
+            snapshot = current_snapshot(con)
+        page = docs_page(lake, current.source)
         yield dg.MaterializeResult(
-            data_version=dg.DataVersion(content_version(lake, current.source)),
+            data_version=dg.DataVersion(version),
             metadata={
                 "dagster/row_count": conserved.observations,
                 "records in": done.rows_in,
@@ -77,7 +83,8 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
                 "observations changed": done.updated,
                 "observations removed": done.deleted,
                 "rejections by rule": dg.MetadataValue.md(conserved.rejections_table()),
-                "snapshot": lake.snapshot(),
+                "snapshot": snapshot,
+                **({"data docs": dg.MetadataValue.path(page)} if page.exists() else {}),
             },
             check_results=[
                 dg.AssetCheckResult(

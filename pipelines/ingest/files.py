@@ -14,13 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipelines.ingest.downloads import download
+from pipelines.ingest.live import answer
 from pipelines.ingest.records import SourceFile
 from schemas.contracts import FileLocation
 from schemas.errors import InputError, WorkError
 
 log = logging.getLogger("matstrata.ingest")
-
-CONNECT_SECONDS, SILENCE_SECONDS = 3, 30
 
 
 def locate(files: Sequence[FileLocation], *, cache: Path, mirrors: Sequence[Path]) -> tuple[SourceFile, ...]:
@@ -34,7 +34,8 @@ def locate_all(
     """The files of several sources, in the order of their locations; every file's hash is verified now.
 
     A file with a URL is looked for in the download cache (`<cache>/<sha256>/<name>`), then in the folders `mirrors`,
-    then on the network. Nothing is downloaded before everything that should lie on this machine was found.
+    then on the network. Nothing is downloaded before everything that should lie on this machine was found. What an
+    interface answers is asked for anew when it has grown old.
 
     Raises:
         InputError: a file is missing, has another hash than the contract says, or can't be had; one error names
@@ -43,11 +44,16 @@ def locate_all(
     """
     shelves = _Mirrors(mirrors, index=cache / "mirrors.json")
     wanted = dict.fromkeys(location for locations in sources.values() for location in locations)
-    paths = {location: _on_this_machine(location, cache, shelves) for location in wanted}
+    live = [location for location in wanted if location.is_live]
+    paths = {location: _on_this_machine(location, cache, shelves) for location in wanted if not location.is_live}
     shelves.remember()
+    paths |= {location: answer(location, cache / "live") for location in live}
     _download_all([location for location, path in paths.items() if path is None], cache, shelves)
-    found = {location: _source_file(location, path or _place(location, cache)) for location, path in paths.items()}
-    return {source: tuple(found[location] for location in locations) for source, locations in sources.items()}
+    found = {location: _source_files(location, path or _place(location, cache)) for location, path in paths.items()}
+    return {
+        source: tuple(file for location in locations for file in found[location])
+        for source, locations in sources.items()
+    }
 
 
 def sha256_of(path: Path) -> str:
@@ -67,6 +73,8 @@ def _on_this_machine(location: FileLocation, cache: Path, shelves: _Mirrors) -> 
     """The verified file, or None if it has a URL and is not on this machine."""
     if location.url is None:
         path = location.path or _bundled(location.bundled or "")
+        if location.path is not None and path.is_dir() and location.sha256 is None:
+            return path
         if not path.is_file():
             raise InputError(f"file {path} does not exist, or is no file; correct its location in the contract")
         if location.sha256 is not None:
@@ -79,8 +87,14 @@ def _on_this_machine(location: FileLocation, cache: Path, shelves: _Mirrors) -> 
     return shelves.find(sha256, location.label)
 
 
-def _source_file(location: FileLocation, path: Path) -> SourceFile:
-    return SourceFile(location.label, path, location.sha256 or sha256_of(path))
+def _source_files(location: FileLocation, path: Path) -> tuple[SourceFile, ...]:
+    """The file of a location; of a folder all that lie in it, hidden ones left out, by name."""
+    if not path.is_dir():
+        return (SourceFile(location.label, path, location.sha256 or sha256_of(path)),)
+    inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if not inside:
+        raise InputError(f"folder {path} holds no file; put the source's files there, or correct the contract")
+    return tuple(SourceFile(file.relative_to(path).as_posix(), file, sha256_of(file)) for file in inside)
 
 
 def _bundled(address: str) -> Path:
@@ -192,7 +206,7 @@ def _download_all(absent: Sequence[FileLocation], cache: Path, shelves: _Mirrors
             wanted.append(_want(location, f"{host} can't be reached", shelves))
             continue
         try:
-            _download(location, _place(location, cache))
+            download(location.url or "", location.sha256 or "", _place(location, cache))
         except requests.HTTPError as error:
             wanted.append(_want(location, f"the server answered {str(error).partition(' for url')[0]}", shelves))
         except requests.ConnectionError:
@@ -210,21 +224,6 @@ def _download_all(absent: Sequence[FileLocation], cache: Path, shelves: _Mirrors
             f"{'; '.join(wanted)}. Connect to the network and run again, or download them on another machine and set "
             "MATSTRATA_MIRROR to the folder that holds them"
         )
-
-
-def _download(location: FileLocation, place: Path) -> None:
-    """Download one file; pooch renames its temporary file to `place` once the hash is right."""
-    import pooch  # deferred: 0.2 s
-
-    fetch = pooch.HTTPDownloader(
-        timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
-        headers={"Accept-Encoding": "identity"},  # the hash is that of the file, not of a compressed transfer
-        chunk_size=1 << 20,
-    )
-    pooch.get_logger().setLevel(logging.WARNING)  # it tells the same in its own words, on the terminal
-    log.info("downloading %s", location.url)
-    known_hash = f"sha256:{location.sha256}"
-    pooch.retrieve(location.url, known_hash=known_hash, fname=place.name, path=place.parent, downloader=fetch)
 
 
 def _want(location: FileLocation, problem: str, shelves: _Mirrors) -> str:

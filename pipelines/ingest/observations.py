@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.ingest.identity import Identified, identify
 from pipelines.ingest.records import RawRecords, ReadError, Rejection
-from schemas.composition import Composition, FormulaError, parse_formula
 from schemas.contracts import Contract, ValueColumn
 from schemas.properties import get_property
 from schemas.tables import TABLES
@@ -28,11 +28,15 @@ _KINDS = ("experiment", "computation")
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Observations (schema of the table) and the records refused; each input record is in exactly one of the two."""
+    """Observations and structures (schemas of the tables), and the records refused.
+
+    Each input record is either among the observations or among the rejections.
+    """
 
     observations: pa.Table
     rejections: tuple[Rejection, ...]
     rows_in: int
+    structures: pa.Table
 
 
 class _Faults:
@@ -57,13 +61,13 @@ def observe(contract: Contract, raw: RawRecords) -> Observed:
     table = raw.table.combine_chunks()
     _require_columns(contract, table)
     faults = _Faults(table.num_rows)
-    compositions = _parse_formulas(contract, table, faults)
+    identified = identify(contract, table, faults.add)
     kinds = _read_kinds(contract, table, faults)
     temperatures = _read_temperatures(contract, table, faults)
-    conditions = _merge_conditions(contract, table, compositions, faults)
+    conditions = _merge_conditions(contract, table, identified, faults)
     numbers = {value.column: _read_numbers(contract, value, table, faults) for value in contract.values}
-    _refuse_empty(numbers, faults)
-    keys = _identify(contract, table, faults)
+    _refuse_empty(contract, numbers, faults)
+    keys = _keys_of(contract, table, faults)
 
     sound = np.flatnonzero(faults.sound)
     reference = contract.columns.reference
@@ -71,11 +75,15 @@ def observe(contract: Contract, raw: RawRecords) -> Observed:
         "key": keys,
         "source_record": table["source_record"],
         "file_sha256": table["file_sha256"],
-        "formula_reported": table[contract.columns.formula],
-        "material_id": compositions.material_ids,
+        "formula_reported": identified.formulas,
+        "material_id": identified.material_ids,
+        "structure_id": identified.entity_ids,
+        "suffixed": pc.is_valid(identified.space_groups),
+        "assumed": identified.assumed,
         "kind": kinds,
         "temperature_k": pa.array(temperatures, from_pandas=True),
         "conditions": conditions,
+        "rank": _read_ranks(contract, table),
         "reference": table[reference] if reference else pa.nulls(table.num_rows, pa.string()),
     }
     base = pa.table(shared).take(pa.array(sound))
@@ -83,8 +91,14 @@ def observe(contract: Contract, raw: RawRecords) -> Observed:
         _observations_of(value, base, numbers[value.column][sound], table[value.column].take(pa.array(sound)))
         for value in contract.values
     ]
+    structures = identified.structures(contract.source, sound, table["source_record"])
+    if contract.columns.structure is not None:
+        volume = ValueColumn(column="volume_per_atom", property="volume_per_atom", unit="angstrom^3/atom")
+        volumes = structures["volume_per_atom"]
+        pieces.append(_observations_of(volume, base, volumes.to_numpy(), volumes.cast(pa.string())))
     rejections = (*raw.rejections, *_rejections(table, faults))
-    return Observed(_finish(contract, pa.concat_tables(pieces)), rejections, raw.table.num_rows + len(raw.rejections))
+    observations = _finish(contract, pa.concat_tables(pieces))
+    return Observed(observations, rejections, raw.table.num_rows + len(raw.rejections), structures)
 
 
 def quarantine(observed: Observed, raw: RawRecords, broken: Mapping[str, tuple[str, str]]) -> Observed:
@@ -104,11 +118,17 @@ def quarantine(observed: Observed, raw: RawRecords, broken: Mapping[str, tuple[s
         )
     )
     kept = observed.observations.filter(pc.invert(pc.is_in(observed.observations["source_record"], value_set=names)))
-    return Observed(kept, observed.rejections + rejections, observed.rows_in)
+    structures = observed.structures.filter(pc.invert(pc.is_in(observed.structures["source_record"], value_set=names)))
+    return Observed(kept, observed.rejections + rejections, observed.rows_in, structures)
 
 
 def _require_columns(contract: Contract, table: pa.Table) -> None:
-    needed = {*contract.columns.named().values(), *(value.column for value in contract.values)}
+    by = contract.reconcile.by
+    needed = {
+        *contract.columns.named().values(),
+        *(value.column for value in contract.values),
+        *([by] if by is not None else []),
+    }
     absent = sorted(needed - set(table.column_names))
     if absent:
         there = [name for name in table.column_names if name not in {"raw", "file_sha256"}]
@@ -116,34 +136,6 @@ def _require_columns(contract: Contract, table: pa.Table) -> None:
             f"source {contract.source}: the data have no column {', '.join(map(repr, absent))}; they have: "
             f"{', '.join(map(repr, there))}. Correct 'columns' and 'values' of the contract, or the file"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Compositions:
-    material_ids: pa.Array
-    space_groups: pa.Array
-
-
-def _parse_formulas(contract: Contract, table: pa.Table, faults: _Faults) -> _Compositions:
-    encoded = pc.dictionary_encode(table[contract.columns.formula].combine_chunks())
-    parsed = [_parse(text, contract.max_amount) for text in encoded.dictionary.to_pylist()]
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    wrong = np.array([isinstance(result, FormulaError) for result in parsed], dtype=bool)
-    for row in np.flatnonzero(wrong[indices]) if parsed else ():
-        error = parsed[indices[row]]
-        assert isinstance(error, FormulaError)
-        faults.add(int(row), error.rule_id, str(error))
-    good = [result if isinstance(result, Composition) else None for result in parsed]
-    material_ids = pa.array([c.material_id if c else None for c in good], pa.string())
-    space_groups = pa.array([c.space_group if c else None for c in good], pa.int64())
-    return _Compositions(material_ids.take(encoded.indices), space_groups.take(encoded.indices))
-
-
-def _parse(text: str, max_amount: float) -> Composition | FormulaError:
-    try:
-        return parse_formula(text, max_amount=max_amount)
-    except FormulaError as error:
-        return error
 
 
 def _read_kinds(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
@@ -172,27 +164,32 @@ def _read_temperatures(contract: Contract, table: pa.Table, faults: _Faults) -> 
     return temperatures
 
 
-def _merge_conditions(contract: Contract, table: pa.Table, compositions: _Compositions, faults: _Faults) -> pa.Array:
+def _merge_conditions(contract: Contract, table: pa.Table, identified: Identified, faults: _Faults) -> pa.Array:
     constants = dict(contract.constants.conditions)
     column = contract.columns.conditions
     texts = table[column].to_pylist() if column else [None] * table.num_rows
-    groups = compositions.space_groups.to_pylist()
-    made: dict[tuple[str | None, int | None], str | None] = {}
-    for row, pair in enumerate(zip(texts, groups, strict=True)):
-        if pair not in made:
-            made[pair] = _conditions(constants, *pair)
-        if made[pair] is None:
-            faults.add(row, "conditions.malformed", f"conditions {pair[0]!r} are not a JSON object")
-    return pa.array([made[pair] for pair in zip(texts, groups, strict=True)], pa.string())
+    groups = identified.space_groups.to_pylist()
+    molecules = identified.molecules
+    made: dict[tuple[str | None, int | None, str | None], str | None] = {}
+    rows = list(zip(texts, groups, molecules, strict=True))
+    for row, known in enumerate(rows):
+        if known not in made:
+            made[known] = _conditions(constants, *known)
+        if made[known] is None:
+            faults.add(row, "conditions.malformed", f"conditions {known[0]!r} are not a JSON object")
+    return pa.array([made[known] for known in rows], pa.string())
 
 
-def _conditions(constants: Mapping[str, Any], text: str | None, space_group: int | None) -> str | None:
+def _conditions(
+    constants: Mapping[str, Any], text: str | None, space_group: int | None, smiles: str | None
+) -> str | None:
     """The conditions as JSON that any reader takes (no NaN, no lone surrogate); None where the text is no object."""
     try:
         stated = json.loads(text) if text and text.strip() else {}
         if not isinstance(stated, dict):
             return None
-        merged = {**constants, **stated} | ({} if space_group is None else {"space_group": space_group})
+        found = {"space_group": space_group, "smiles": smiles}
+        merged = {**constants, **stated, **{name: value for name, value in found.items() if value is not None}}
         written = json.dumps(merged, sort_keys=True, ensure_ascii=False, allow_nan=False)
         written.encode()
     except (ValueError, RecursionError):
@@ -215,17 +212,36 @@ def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, fault
     return read
 
 
-def _refuse_empty(numbers: Mapping[str, NDArray[np.float64]], faults: _Faults) -> None:
+def _read_ranks(contract: Contract, table: pa.Table) -> pa.Array:
+    """What the policy orders by: a number, or a date as seconds; null where it is neither."""
+    by = contract.reconcile.by
+    if by is None:
+        return pa.nulls(table.num_rows, pa.float64())
+    with _connect() as con:
+        con.register("texts", pa.table({"i": np.arange(table.num_rows), "t": table[by]}))
+        ranks = con.execute(
+            "SELECT coalesce(try_cast(trim(t) AS DOUBLE), epoch(try_cast(trim(t) AS TIMESTAMP))) AS v "
+            "FROM texts ORDER BY i"
+        ).to_arrow_table()["v"]
+    return ranks.combine_chunks().cast(pa.float64())
+
+
+def _refuse_empty(contract: Contract, numbers: Mapping[str, NDArray[np.float64]], faults: _Faults) -> None:
+    if contract.columns.structure is not None:  # the structure itself is observed
+        return
     columns = ", ".join(repr(column) for column in numbers)
     empty = np.logical_and.reduce([np.isnan(read) for read in numbers.values()])
     for row in np.flatnonzero(empty):
         faults.add(int(row), "value.missing", f"no value in {columns}")
 
 
-def _identify(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
+def _keys_of(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
     """A key for each record: its id, or its content with a running number where repeats are independent."""
     identifier = contract.columns.record_id
-    keys = table[identifier or "raw"].combine_chunks()
+    keys = table["raw"].combine_chunks()
+    if identifier is not None:  # a record without an id is known by its content
+        nameless = pa.array(_is_missing(contract, table[identifier]))
+        keys = pc.if_else(nameless, keys, table[identifier].combine_chunks())
     with _connect() as con:
         con.register("records", pa.table({"i": np.arange(len(keys)), "k": keys, "sound": faults.sound}))
         ordered = con.execute(
@@ -248,14 +264,33 @@ def _observations_of(
     present = np.flatnonzero(~np.isnan(numbers))
     unit = get_property(value.property).unit
     piece = base.take(pa.array(present))
-    constants = {"column": value.column, "property": value.property, "unit": unit, "unit_reported": value.unit}
+    # two columns' methods are told apart by the method; a column's name stays part of what an observation is
+    column = value.column if value.method is None else f"{value.column} {value.method}"
+    constants = {
+        "column": column,
+        "property": value.property,
+        "unit": unit,
+        "unit_reported": value.unit,
+        "method": value.method,
+    }
     for name, constant in constants.items():
-        piece = piece.append_column(name, pa.repeat(pa.scalar(constant), piece.num_rows))
+        piece = piece.append_column(name, pa.repeat(pa.scalar(constant, pa.string()), piece.num_rows))
+    if value.kind is not None:
+        kinds = pa.repeat(pa.scalar(value.kind), piece.num_rows)
+        piece = piece.set_column(piece.column_names.index("kind"), "kind", kinds)
     with np.errstate(over="ignore"):  # what overflows is infinite then, and refused by validation
         converted = convert(numbers[present], value.unit, unit)
+    zero_class = get_property(value.property).zero_class is not None
+    piece = piece.append_column("zero_class", pa.repeat(pa.scalar(zero_class), piece.num_rows))
     return piece.append_column("value", pa.array(converted)).append_column(
         "value_reported", texts.take(pa.array(present))
     )
+
+
+_FLAGS = (
+    "CASE WHEN suffixed THEN 'formula.suffix' END, CASE WHEN assumed THEN 'structure.assumed' END, "
+    "CASE WHEN zero_class AND value = 0 THEN 'value.zero_class' END"
+)
 
 
 def _finish(contract: Contract, pieces: pa.Table) -> pa.Table:
@@ -268,8 +303,9 @@ def _finish(contract: Contract, pieces: pa.Table) -> pa.Table:
         con.register("pieces", pieces)
         finished = con.execute(
             f"SELECT {', '.join(columns[:-1])}, md5(concat({hashed})) AS record_hash FROM ("
-            "SELECT * EXCLUDE (reference), $source AS source, $method AS method, "
-            "CAST(NULL AS VARCHAR) AS structure_id, CAST(NULL AS DOUBLE) AS uncertainty, "
+            "SELECT * EXCLUDE (reference, method), $source AS source, coalesce(method, $method) AS method, "
+            "CAST(NULL AS DOUBLE) AS uncertainty, "
+            f"list_filter([{_FLAGS}], lambda flag: flag IS NOT NULL) AS flags, "
             "coalesce(nullif(reference, ''), $reference) AS reference, "
             'md5(concat($source, chr(31), key, chr(31), property, chr(31), "column")) AS observation_id FROM pieces)',
             {"source": contract.source, "method": contract.method, "reference": default},
@@ -301,5 +337,8 @@ def _numbers(texts: pa.ChunkedArray) -> NDArray[np.float64]:
     """Texts to numbers; NaN where a text is no number."""
     with _connect() as con:
         con.register("texts", pa.table({"i": np.arange(len(texts)), "t": texts}))
-        read = con.execute("SELECT try_cast(trim(t) AS DOUBLE) AS v FROM texts ORDER BY i").to_arrow_table()["v"]
+        read = con.execute(
+            "SELECT CASE lower(trim(t)) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE try_cast(trim(t) AS DOUBLE) END "
+            "AS v FROM texts ORDER BY i"
+        ).to_arrow_table()["v"]
     return read.to_numpy(zero_copy_only=False).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed.
+"""Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed -> documented.
 
 Not here: how each of these is done (the other modules of this package, and `store.sources`).
 """
@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipelines.ingest.data_docs import forget_refusal, write_page
 from pipelines.ingest.observations import Observed, observe, quarantine
 from pipelines.ingest.readers import get_reader
 from pipelines.ingest.records import ReadError, SourceFile
-from pipelines.ingest.validation import Validation, validate
+from pipelines.ingest.validation import RefusedError, Validation, validate
 from schemas.contracts import Contract
 from schemas.properties import get_property
 from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import code_signature, signature
-from store.sources import ingested, refresh
+from store.sources import Earlier, earlier, ingested, refresh
 
 log = logging.getLogger("matstrata.ingest")
 
@@ -42,11 +43,13 @@ class Ingested:
     changed: bool
 
 
-def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) -> Ingested:
+def refresh_source(
+    lake: Lake, contract: Contract, files: Sequence[SourceFile], *, accept_change: bool = False
+) -> Ingested:
     """Bring the store up to date with a source.
 
     Nothing is read where files, contract and code are those of the last refresh; nothing is written of what did not
-    change.
+    change. Data that differ suspiciously from the last refresh stop it, unless `accept_change`.
 
     Raises:
         ReadError: a file is unusable, or every record of the source is refused.
@@ -56,16 +59,16 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
     before = ingested(lake, contract.source)
     if before is not None and before["signature"] == current:
         log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
+        forget_refusal(lake, contract.source)
         counts = (before["rows_in"], before["rows_accepted"], before["rows_rejected"])
         return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
     log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
-    raw = get_reader(contract.reader)(files, contract.options)
-    observed = observe(contract, raw)
-    _require_observations(contract, observed)
-    log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
-    validation = validate(observed.observations, contract)
-    observed = quarantine(observed, raw, validation.quarantined)
-    _require_observations(contract, observed)
+    known = None if accept_change or not _same_meaning(before, contract) else earlier(lake, contract.source)
+    try:
+        observed, validation = examine(contract, files, known)
+    except RefusedError as refused:
+        write_page(lake, contract, files, refused.evaluated, datetime.now(UTC), refusal=str(refused))
+        raise
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
     hashes = [file.sha256 for file in files]
@@ -96,6 +99,7 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
         observed.observations,
         _rejections_table(contract, observed),
         _validations_table(row, validation, now),
+        observed.structures,
     )
     log.info(
         "%s: %s records in, %s accepted, %s rejected; %s observations added, %s changed, %s removed",
@@ -103,6 +107,7 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
         *(f"{count:,}" for count in (observed.rows_in, row["rows_accepted"], rejected)),
         *(f"{count:,}" for count in (done.inserted, done.updated, done.deleted)),
     )
+    write_page(lake, contract, files, validation.evaluated, now)
     return Ingested(
         contract.source,
         observed.rows_in,
@@ -113,6 +118,34 @@ def refresh_source(lake: Lake, contract: Contract, files: Sequence[SourceFile]) 
         done.deleted,
         done.changed,
     )
+
+
+def examine(
+    contract: Contract, files: Sequence[SourceFile], known: Earlier | None = None
+) -> tuple[Observed, Validation]:
+    """Read and validate a source without writing anything.
+
+    Args:
+        contract: the source.
+        files: its files.
+        known: what the last refresh left, to hold the new data against.
+
+    Raises:
+        ReadError, WorkError: as `refresh_source`.
+    """
+    raw = get_reader(contract.reader)(files, contract.options)
+    observed = observe(contract, raw)
+    _require_observations(contract, observed)
+    log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
+    validation = validate(observed.observations, contract, known)
+    observed = quarantine(observed, raw, validation.quarantined)
+    _require_observations(contract, observed)
+    return observed, validation
+
+
+def _same_meaning(before: Mapping[str, object] | None, contract: Contract) -> bool:
+    """Whether the last refresh was by the same contract: another unit or column is a change that is meant."""
+    return before is not None and before["contract_sha256"] == contract.sha256
 
 
 def _require_observations(contract: Contract, observed: Observed) -> None:

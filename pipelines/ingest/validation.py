@@ -6,7 +6,7 @@ Not here: the rules (`schemas.expectations`), and what becomes of a quarantined 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
@@ -16,7 +16,9 @@ from schemas.contracts import Contract
 from schemas.errors import WorkError
 from schemas.expectations import great_expectations, header_suite, rows_suite
 from schemas.properties import get_property
-from schemas.rules import RULES, TABLE_RULES
+from schemas.rules import RULES, TABLE_RULES, Rule
+from schemas.units import likely_units
+from store.sources import Earlier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,35 +50,57 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """All results, and the records to quarantine: source_record -> (rule_id, reason)."""
+    """All results, and the records to quarantine: source_record -> (rule_id, reason); `evaluated` is as GX gave it."""
 
     results: tuple[Result, ...]
     quarantined: Mapping[str, tuple[str, str]]
+    evaluated: tuple[ExpectationValidationResult, ...] = field(default=(), compare=False, repr=False)
 
 
-def validate(observations: pa.Table, contract: Contract) -> Validation:
+class RefusedError(WorkError):
+    """A critical table-level rule is broken; `evaluated` is what GX found."""
+
+    def __init__(self, message: str, evaluated: Iterable[ExpectationValidationResult]) -> None:
+        super().__init__(message)
+        self.evaluated = tuple(evaluated)
+
+
+def validate(observations: pa.Table, contract: Contract, known: Earlier | None = None) -> Validation:
     """Hold a source's observations against the shared rules and its contract.
 
     Args:
         observations: the schema of the table `observations`.
         contract: the contract that they were made by.
+        known: what the source's last refresh left, where there was one.
 
     Returns:
         The results; and each record of which an observation breaks a row-level rule, with the first rule broken and a
         sentence for each observation that breaks one.
 
     Raises:
-        WorkError: a critical table-level rule is broken, or an expectation could not be evaluated.
+        RefusedError: a critical table-level rule is broken.
+        WorkError: an expectation could not be evaluated.
     """
     header = _run(_batch(observations.schema.empty_table().to_pandas()), header_suite(), "SUMMARY")
     _require(header, contract)
     batch = _batch(_frame(observations))
-    suite = rows_suite(contract)
+    past = None if known is None else (known.observations, known.middle)
+    suite = rows_suite(contract, _counts(observations), past)
     rows = _run(batch, suite, "SUMMARY")
-    _require(rows, contract)
+    evaluated = (*header, *rows)
+    _require(evaluated, contract)
     broken = [_config(result).to_domain_obj() for result in rows if not result.success and _rule(result) in RULES]
-    results = tuple(_result(result) for result in (*header, *rows))
-    return Validation(results, _quarantine(broken, batch, observations, contract) if broken else {})
+    quarantined = _quarantine(broken, batch, observations, contract) if broken else {}
+    return Validation(summarise(evaluated), quarantined, evaluated)
+
+
+def summarise(evaluated: Iterable[ExpectationValidationResult]) -> tuple[Result, ...]:
+    """GX's results in the columns of table `validations`."""
+    return tuple(map(_result, evaluated))
+
+
+def _counts(observations: pa.Table) -> dict[str, int]:
+    return {row["values"]: row["counts"] for row in pc.value_counts(observations["property"]).to_pylist()}
 
 
 def _frame(observations: pa.Table) -> pd.DataFrame:
@@ -120,15 +144,26 @@ def _exceptions(info: Mapping[str, Any] | None) -> Iterable[str]:
     return dict.fromkeys(record["exception_message"] for record in records if record["raised_exception"])
 
 
-def _require(results: Iterable[ExpectationValidationResult], contract: Contract) -> None:
+def _require(results: Sequence[ExpectationValidationResult], contract: Contract) -> None:
     """Stop the source where a critical table-level rule is broken, before it replaces good data."""
     failed = [
-        f"{rule.rule_id} ({rule.meaning}) is broken{_evidence(result)}; {rule.remedy}"
+        f"{rule.rule_id} ({rule.meaning}) is broken{_evidence(result)}; {_remedy(result, rule)}"
         for result in results
         if not result.success and _severity(result) == "critical" and (rule := TABLE_RULES.get(_rule(result)))
     ]
     if failed:
-        raise WorkError(f"source {contract.source} is refused, the store stays as it was: {'. '.join(failed)}")
+        message = f"source {contract.source} is refused, the store stays as it was: {'. '.join(failed)}"
+        raise RefusedError(message, results)
+
+
+def _remedy(result: ExpectationValidationResult, rule: Rule) -> str:
+    """What to do; where a median betrays a wrong unit, the unit that would make it right."""
+    median, name = result.result.get("observed_value"), _tags(result)["property"]
+    if rule.rule_id != "table.plausible_unit" or median is None:
+        return rule.remedy
+    likely = likely_units(float(median), get_property(name))
+    found = " or ".join(f"{unit} (divide by {factor:g})" for unit, factor in likely)
+    return f"if the values are in {found}, say so in the contract" if found else rule.remedy
 
 
 def _evidence(result: ExpectationValidationResult) -> str:
@@ -137,6 +172,11 @@ def _evidence(result: ExpectationValidationResult) -> str:
         column = _config(result).kwargs["column"]
         examples = ", ".join(map(repr, dict.fromkeys(found["partial_unexpected_list"])))
         return f" by {found['unexpected_count']:,} values of column {column!r}: {examples}"
+    limits = [_config(result).kwargs.get(name) for name in ("min_value", "max_value")]
+    if None not in (found.get("observed_value"), *limits):
+        name = _tags(result)["property"]
+        what = f" {get_property(name).unit} as the median of {name}" if name else ""
+        return f": found {found['observed_value']:,.6g}{what}, expected {limits[0]:,.6g} to {limits[1]:,.6g}"
     if "details" in found:
         sides = found["details"]["mismatched"]
         return " by " + ", ".join(f"{side} {', '.join(map(repr, names))}" for side, names in sorted(sides.items()))

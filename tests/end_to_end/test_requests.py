@@ -10,7 +10,7 @@ from tests.end_to_end.workplace import Workplace
 
 
 def test_help_teaches(workplace: Workplace) -> None:
-    for command in ("run", "sql", "predict", "status", "ui"):
+    for command in ("run", "sql", "predict", "status", "docs", "ui"):
         assert command in workplace.run("--help")
         assert "Usage" in workplace.run(command, "--help")
 
@@ -32,6 +32,7 @@ def test_files_that_are_not_at_hand_are_named_with_the_remedy(workplace: Workpla
         (("run", "colour"), "refractive_index"),
         (("predict", "GaN"), "matstrata run"),
         (("sql", "SELECT 1"), "matstrata run"),
+        (("docs",), "matstrata run"),
     ],
 )
 def test_what_is_not_there_is_said_with_what_to_do(workplace: Workplace, words: tuple[str, ...], expected: str) -> None:

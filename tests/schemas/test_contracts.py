@@ -71,11 +71,11 @@ def test_the_hash_depends_on_what_is_said_not_on_how(tmp_path: Path) -> None:
         ),
         (changed("values", 0, "unit", to="furlongs/"), r"values\.0.*unknown unit 'furlongs/'.*write it as"),
         (changed("values", 0, "unit", to="K"), r"values\.0.*'K' can't be converted to 'eV'"),
-        (changed("values", to=[]), r"values.*at least 1"),
+        (changed("values", to=[]), r"'values' is empty: name at least one column"),
         (changed("files", to=[]), r"files.*at least 1"),
         (
             changed("files", 0, to={"path": "a", "bundled": "b:c"}),
-            r"files\.0.*exactly one of 'bundled', 'url' and 'path'",
+            r"files\.0.*exactly one of 'bundled', 'url', 'path', 'optimade'",
         ),
         (changed("files", 0, to={"name": "a.csv"}), r"files\.0.*exactly one of"),
         (changed("files", 0, to={"url": "https://example.org/a.csv"}), r"files\.0.*needs its 'sha256'"),
@@ -87,7 +87,8 @@ def test_the_hash_depends_on_what_is_said_not_on_how(tmp_path: Path) -> None:
         (changed("kind", to="theory"), r"kind.*'experiment' or 'computation'"),
         (changed("licence", to=None), r"licence: "),
         (changed("colour", to="blue"), r"colour: no such field; correct its spelling or delete it"),
-        (changed("columns", to={"formulae": "x"}), r"columns\.formula: the field is required; add it"),
+        (changed("columns", to={"formulae": "x"}), r"columns\.formulae: no such field"),
+        (changed("columns", to={"record_id": "x"}), r"columns: .*'formula', 'smiles' or 'structure'"),
         (changed("constants", to={"temperature_k": -5}), r"constants\.temperature_k.*greater than 0"),
         (changed("reconcile", to={"policy": "mode"}), r"reconcile\.policy.*'median'"),
     ],
@@ -102,7 +103,7 @@ def test_a_wrong_field_is_named_with_file_and_remedy(tmp_path: Path, declared: d
 @pytest.mark.parametrize("field", sorted(SOUND))
 def test_a_required_field_left_out_is_named(tmp_path: Path, field: str) -> None:
     declared = {name: value for name, value in SOUND.items() if name != field}
-    with pytest.raises(InputError, match=f"{field}: the field is required"):
+    with pytest.raises(InputError, match=f"{field}: the field is required|'{field}' is empty"):
         load_contract(write(tmp_path, declared))
 
 

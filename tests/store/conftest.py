@@ -63,6 +63,7 @@ def put(lake: Lake) -> Put:
             pa.Table.from_pylist(found, schema=TABLES["observations"].arrow_schema),
             pa.Table.from_pylist(refused, schema=TABLES["rejections"].arrow_schema),
             TABLES["validations"].arrow_schema.empty_table(),
+            TABLES["structures"].arrow_schema.empty_table(),
         )
 
     return put

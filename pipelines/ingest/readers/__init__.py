@@ -18,6 +18,12 @@ Reader = Callable[[Sequence[SourceFile], Mapping[str, object]], RawRecords]
 READERS: Mapping[str, str] = MappingProxyType(
     {
         "delimited": "pipelines.ingest.readers.delimited",
+        "excel": "pipelines.ingest.readers.excel",
+        "json": "pipelines.ingest.readers.json_records",
+        "matminer_dataset": "pipelines.ingest.readers.matminer_dataset",
+        "optimade": "pipelines.ingest.readers.optimade",
+        "parquet": "pipelines.ingest.readers.parquet",
+        "structure_files": "pipelines.ingest.readers.structure_files",
         "refractiveindex_info": "pipelines.ingest.readers.refractiveindex_info",
     }
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,13 +19,26 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
+from pipelines.ingest.readers.tables import (
+    RAW_CHARACTERS,
+    BadRow,
+    FileTable,
+    check_names,
+    check_options,
+    column_names,
+    from_rows,
+    gather,
+    member_name,
+    undecodable,
+    visible,
+    whole_number,
+)
+from pipelines.ingest.records import RawRecords, ReadError, SourceFile
 from schemas.errors import InputError
 
-OWN_COLUMNS = ("source_record", "file_sha256", "raw")
 _QUOTE = '"'
+csv.field_size_limit(1 << 30)  # the module's own limit, 128 KB, is less than a large structure
 _MAX_LINES = 1000  # of one quoted record: an opening quote that is never closed must not swallow a file
-_RAW_CHARACTERS = 10_000  # kept of a row that can't be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +48,6 @@ class _Options:
     skip_rows: int = 0
     header: tuple[str, ...] | None = None
     member: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _BadRow:
-    number: int
-    rule_id: str
-    reason: str
-    cells: list[str]
 
 
 def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecords:
@@ -63,72 +67,33 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
         ReadError: a file is empty, has no data rows, has unusable columns, or other columns than the first file.
     """
     chosen = _parse_options(options)
-    tables: list[pa.Table] = []
-    rejections: list[Rejection] = []
-    for file in files:
-        table, bad = _read_file(file, chosen)
-        if tables and tables[0].column_names[: -len(OWN_COLUMNS)] != table.column_names:
-            raise ReadError(f"{file.name} has other columns than {files[0].name}: {', '.join(table.column_names)}")
-        prefix = "" if len(files) == 1 else f"{file.name} "
-        numbers = _row_numbers(table.num_rows, bad)
-        tables.append(_with_own_columns(table, numbers, prefix, file.sha256))
-        rejections += [
-            Rejection(
-                f"{prefix}row {row.number}",
-                row.rule_id,
-                f"{file.name}: row {row.number} {row.reason}",
-                raw,
-                file.sha256,
-            )
-            for row in bad
-            for raw in [_json({"cells": row.cells})]
-        ]
-    combined = pa.concat_tables(tables)
-    own = [combined[name] for name in OWN_COLUMNS]
-    combined = combined.drop_columns(list(OWN_COLUMNS))
-    return RawRecords(
-        pa.table([*own, *combined.columns], names=[*OWN_COLUMNS, *combined.column_names]), tuple(rejections)
-    )
+    return gather(files, lambda file: _read_file(file, chosen))
 
 
 def _parse_options(options: Mapping[str, object]) -> _Options:
-    unknown = set(options) - set(_Options.__dataclass_fields__)
-    if unknown:
-        known = ", ".join(_Options.__dataclass_fields__)
-        raise InputError(f"reader delimited has no option {min(unknown)!r}; it has {known}")
+    check_options("delimited", options, tuple(_Options.__dataclass_fields__))
     delimiter, encoding = options.get("delimiter", ","), options.get("encoding", "utf-8")
-    skip_rows, header, member = options.get("skip_rows", 0), options.get("header"), options.get("member")
     if not isinstance(delimiter, str) or len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
         raise InputError(f"options.delimiter must be one character, such as ',' or '\\t', not {delimiter!r}")
     try:
         encoding = codecs.lookup(str(encoding)).name
     except LookupError as error:
         raise InputError(f"options.encoding {encoding!r} is unknown; give e.g. utf-8, cp1252, latin-1") from error
-    if isinstance(skip_rows, bool) or not isinstance(skip_rows, int) or skip_rows < 0:
-        raise InputError(f"options.skip_rows must be a number of lines, not {skip_rows!r}")
-    if header is not None and (not isinstance(header, list | tuple) or not header):
-        raise InputError(f"options.header must be a list of column names, not {header!r}")
-    if member is not None and not isinstance(member, str):
-        raise InputError(f"options.member must be a path inside the archive, not {member!r}")
-    return _Options(delimiter, encoding, skip_rows, tuple(map(str, header)) if header else None, member)
+    skip_rows = whole_number(options, "skip_rows", "lines")
+    return _Options(delimiter, encoding, skip_rows, column_names(options), member_name(options))
 
 
-def _read_file(file: SourceFile, options: _Options) -> tuple[pa.Table, list[_BadRow]]:
+def _read_file(file: SourceFile, options: _Options) -> FileTable:
     """The readable rows as strings, and the others."""
     text = _decode(read_bytes(file, options.member), file, options)
     lines = io.StringIO(text, newline="")
     for _ in range(options.skip_rows):
         lines.readline()
     names = options.header or _header(lines, file, options)
-    _check_names(names, file)
+    check_names(names, file)
     rest = text[lines.tell() :]
     table = _parse_clean(rest, names, options)
-    bad: list[_BadRow] = []
-    if table is None:
-        table, bad = _parse_by_row(rest, names, options)
-    if table.num_rows + len(bad) == 0:
-        raise ReadError(f"{file.name} has no data rows; fetch the source again, or remove the file from the contract")
-    return table, bad
+    return _parse_by_row(rest, names, options) if table is None else FileTable(table)
 
 
 def _decode(content: bytes, file: SourceFile, options: _Options) -> str:
@@ -160,21 +125,6 @@ def _peek(lines: io.StringIO) -> list[str]:
     return ahead
 
 
-def _check_names(names: Sequence[str], file: SourceFile) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ReadError(
-            f"{file.name} has two columns named {twice[0]!r}; name the columns by options.header and skip_rows"
-        )
-    taken = [name for name in names if name in OWN_COLUMNS]
-    if taken:
-        raise ReadError(
-            f"{file.name} has a column {taken[0]!r}, which Matstrata uses; rename it by options.header and skip_rows"
-        )
-    if not names or any(_undecodable(name) for name in names):
-        raise ReadError(f"{file.name} has no readable header; check options.encoding and options.skip_rows")
-
-
 def _parse_clean(text: str, names: Sequence[str], options: _Options) -> pa.Table | None:
     """All rows at once, or None where a row by row look is needed."""
     if text.count(_QUOTE) % 2:
@@ -183,7 +133,7 @@ def _parse_clean(text: str, names: Sequence[str], options: _Options) -> pa.Table
         content = text.encode()
         if not content.strip(b"\r\n"):
             return pa.table({name: pa.array([], pa.string()) for name in names})
-        return pacsv.read_csv(
+        table = pacsv.read_csv(
             pa.BufferReader(content),
             read_options=pacsv.ReadOptions(column_names=list(names), block_size=max(1 << 20, len(content) // 8)),
             parse_options=pacsv.ParseOptions(delimiter=options.delimiter, newlines_in_values=_QUOTE in text),
@@ -193,29 +143,41 @@ def _parse_clean(text: str, names: Sequence[str], options: _Options) -> pa.Table
         )
     except (UnicodeEncodeError, pa.ArrowInvalid):
         return None
+    return table if _QUOTE not in text or _is_strict(text, table, options) else None
 
 
-def _parse_by_row(text: str, names: Sequence[str], options: _Options) -> tuple[pa.Table, list[_BadRow]]:
+def _is_strict(text: str, table: pa.Table, options: _Options) -> bool:
+    """Whether each quoted cell of several lines ends where a cell may end; if not, two rows each opened a quote."""
+    if not any(pc.any(pc.match_substring_regex(column, r"[\r\n]")).as_py() for column in table.columns):
+        return True
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=options.delimiter, strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True
+
+
+def _parse_by_row(text: str, names: Sequence[str], options: _Options) -> FileTable:
     good: list[list[str]] = []
-    bad: list[_BadRow] = []
+    bad: list[BadRow] = []
     for number, (cells, closed) in enumerate(_records(text, len(names), options), start=1):
-        shown = [_visible(cell)[:_RAW_CHARACTERS] for cell in cells]
-        if any(map(_undecodable, cells)):
+        shown = [visible(cell)[:RAW_CHARACTERS] for cell in cells]
+        if any(map(undecodable, cells)):
             reason = f"holds bytes that are not {options.encoding} text; set options.encoding, or mend the row"
-            bad.append(_BadRow(number, "record.undecodable", reason, shown))
+            bad.append(BadRow(number, "record.undecodable", reason, shown))
         elif not closed:
             reason = "opens a quote that does not close; mend the row"
-            bad.append(_BadRow(number, "record.malformed", reason, shown))
+            bad.append(BadRow(number, "record.malformed", reason, shown))
         elif len(cells) != len(names):
             reason = (
                 f"has {len(cells)} cells instead of {len(names)}; "
                 f"quote cells that hold {options.delimiter!r}, or mend the row"
             )
-            bad.append(_BadRow(number, "record.malformed", reason, shown))
+            bad.append(BadRow(number, "record.malformed", reason, shown))
         else:
             good.append(cells)
-    columns = zip(*good, strict=True) if good else ((),) * len(names)
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(names)), bad
+    return FileTable(from_rows(names, good), bad)
 
 
 def _records(text: str, width: int, options: _Options) -> Iterator[tuple[list[str], bool]]:
@@ -246,50 +208,9 @@ def _parse_record(lines: list[str], options: _Options) -> tuple[list[str], int] 
     except csv.Error:
         return None
     used = reader.line_num
-    if used > 1 and sum(line.count(_QUOTE) for line in lines[:used]) % 2:
-        return None
+    if used > 1:  # it must be beyond doubt, or one row's open quote would swallow the rows up to another's
+        try:
+            next(csv.reader(lines[:used], delimiter=options.delimiter, strict=True))
+        except csv.Error:
+            return None
     return cells, used
-
-
-def _undecodable(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _visible(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _row_numbers(good: int, bad: Sequence[_BadRow]) -> pa.Array:
-    """The numbers of the good rows: 1, 2, … without those of the bad ones."""
-    taken = {row.number for row in bad}
-    return pa.array(
-        (n for n in range(1, good + len(bad) + 1) if n not in taken) if taken else range(1, good + 1), pa.int64()
-    )
-
-
-def _with_own_columns(table: pa.Table, numbers: pa.Array, prefix: str, sha256: str) -> pa.Table:
-    record = pc.binary_join_element_wise(f"{prefix}row", numbers.cast(pa.string()), " ")
-    hashes = pa.repeat(pa.scalar(sha256), table.num_rows)
-    raw = raw_json(table)
-    for name, column in zip(OWN_COLUMNS, (record, hashes, raw), strict=True):
-        table = table.append_column(name, column)
-    return table
-
-
-def raw_json(table: pa.Table) -> pa.ChunkedArray:
-    """Each row of a table of strings as a JSON object, computed column by column (no loop over rows)."""
-    pieces: list[object] = []
-    for index, name in enumerate(table.column_names):
-        pieces += ["{" if index == 0 else ", ", f"{_json(name)}: ", _json_strings(table[name])]
-    return pc.binary_join_element_wise(*pieces, "}", "")
-
-
-def _json_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pc.any(pc.match_substring_regex(column, r"[\x00-\x1f]")).as_py():
-        return pa.chunked_array([pa.array(map(_json, column.to_pylist()), pa.string())])
-    escaped = pc.replace_substring(pc.replace_substring(column, "\\", "\\\\"), _QUOTE, '\\"')
-    return pc.binary_join_element_wise(_QUOTE, escaped, _QUOTE, "")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

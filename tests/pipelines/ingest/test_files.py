@@ -36,6 +36,8 @@ class Site:
     pages: dict[str, bytes] = field(default_factory=dict)
     breaks_off: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    knows_ranges: bool = True
 
     def location(self, page: str, content: bytes = GAPS) -> FileLocation:
         return FileLocation(url=f"{self.url}/{page}", sha256=sha256(content))
@@ -53,10 +55,17 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.send_error(404)
             return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        asked_from = self.headers.get("Range", "bytes=0-") if self.site.knows_ranges else "bytes=0-"
+        start = int(asked_from.removeprefix("bytes=").rstrip("-"))
+        self.site.starts.append(start)
+        if start >= len(content):
+            self.send_error(416)
+            return
+        rest = content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if page in self.site.breaks_off else content)
+        self.wfile.write(rest[: len(rest) // 2] if page in self.site.breaks_off else rest)
 
     def log_message(self, *_: object) -> None:
         """Keep the tests' output clean."""
@@ -253,14 +262,51 @@ def test_wrong_bytes_from_the_network_are_refused_with_both_hashes(tmp_path: Pat
     assert files_under(tmp_path) == []
 
 
-def test_a_download_that_breaks_off_leaves_nothing_and_succeeds_later(tmp_path: Path, site: Site) -> None:
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_a_download_that_breaks_off_is_never_visible_and_resumes(
+    tmp_path: Path, site: Site, knows_ranges: bool
+) -> None:
     site.pages["gaps.csv"] = GAPS
+    site.knows_ranges = knows_ranges
     site.breaks_off.add("gaps.csv")
     with pytest.raises(InputError, match="broke off"):
         locate([site.location("gaps.csv")], cache=tmp_path, mirrors=())
-    assert files_under(tmp_path) == []
+    (part,) = files_under(tmp_path)
+    assert part.name == "gaps.csv.part"
+    assert part.read_bytes() == GAPS[: len(GAPS) // 2]
     site.breaks_off.clear()
+    (file,) = locate([site.location("gaps.csv")], cache=tmp_path, mirrors=())
+    assert file.path.read_bytes() == GAPS
+    assert site.starts == [0, len(GAPS) // 2 if knows_ranges else 0]
+    assert files_under(tmp_path) == [file.path]
+
+
+def test_a_part_of_other_bytes_is_refused_and_forgotten(tmp_path: Path, site: Site) -> None:
+    site.pages["gaps.csv"] = GAPS
+    place = tmp_path / sha256(GAPS)
+    place.mkdir()
+    (place / "gaps.csv.part").write_bytes(b"x" * 2 * len(GAPS))
     assert locate([site.location("gaps.csv")], cache=tmp_path, mirrors=())[0].path.read_bytes() == GAPS
+    (place / "gaps.csv").unlink()
+    (place / "gaps.csv.part").write_bytes(b"x" * 100)
+    with pytest.raises(InputError, match="hash"):
+        locate([site.location("gaps.csv")], cache=tmp_path, mirrors=())
+    assert locate([site.location("gaps.csv")], cache=tmp_path, mirrors=())[0].path.read_bytes() == GAPS
+
+
+def test_a_folder_is_all_its_files_by_name(tmp_path: Path) -> None:
+    for name in ("b.cif", "a.cif", "more/c.cif", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    files = locate([FileLocation(path=tmp_path)], cache=tmp_path.parent / "cache", mirrors=())
+    assert [file.name for file in files] == ["a.cif", "b.cif", "more/c.cif"]
+    assert files[2].sha256 == sha256(b"more/c.cif")
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no file"):
+        locate([FileLocation(path=tmp_path / "empty")], cache=tmp_path, mirrors=())
 
 
 def test_local_faults_are_found_before_anything_is_downloaded(tmp_path: Path, site: Site) -> None:

@@ -105,6 +105,8 @@ def test_a_good_record():
         "uncertainty": None,
         "reference": "Kim 1999",
         "file_sha256": "f" * 64,
+        "rank": None,
+        "flags": [],
         "record_hash": "",
     }
     assert observed.observations.schema == TABLES["observations"].arrow_schema

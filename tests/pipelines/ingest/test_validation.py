@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipelines.ingest.files import locate
+from pipelines.ingest.refresh import Ingested, refresh_source
 from pipelines.ingest.validation import Validation, validate
-from schemas.contracts import Citation, Columns, Contract, FileLocation, ValueColumn
+from schemas.contracts import Citation, Columns, Contract, FileLocation, ValueColumn, load_contract
 from schemas.errors import WorkError
 from schemas.expectations import great_expectations
 from schemas.properties import get_property
 from schemas.tables import TABLES
+from store.lake import Lake
 
 SCHEMA = TABLES["observations"].arrow_schema
 GAP, INDEX = get_property("band_gap"), get_property("refractive_index")
@@ -215,3 +218,129 @@ def test_a_large_table_is_validated_in_seconds(contract: Contract) -> None:
     assert time.process_time() - start < 6  # measured: 1.6 s
     assert failed(validation) == set()
     assert validation.quarantined == {}
+
+
+LAB = """
+source: lab
+title: Gaps of the lab
+description: Optical gaps measured in the lab.
+kind: experiment
+method: absorption
+licence: CC0-1.0
+citation: {bibtex: "@misc{lab}"}
+files: [{path: lab.csv}]
+reader: delimited
+columns: {formula: formula}
+values: [{column: gap, property: band_gap, unit: eV}]
+"""
+FORTY = [1 + i / 10 for i in range(40)]
+
+
+@pytest.fixture
+def refresh(lake: Lake, tmp_path: Path) -> Callable[..., Ingested]:
+    """Refresh a source from these gaps, one formula each."""
+
+    def refresh(gaps: Sequence[float], contract: str = LAB, *, accept_change: bool = False) -> Ingested:
+        (tmp_path / "lab.csv").write_text("formula,gap\n" + "".join(f"GaN{i},{gap}\n" for i, gap in enumerate(gaps, 1)))
+        (tmp_path / "lab.yaml").write_text(contract)
+        loaded = load_contract(tmp_path / "lab.yaml")
+        files = locate(loaded.files, cache=tmp_path / "cache", mirrors=())
+        return refresh_source(lake, loaded, files, accept_change=accept_change)
+
+    return refresh
+
+
+def held(lake: Lake) -> tuple[int, list[tuple[Any, ...]]]:
+    with lake.reader() as con:
+        return lake.snapshot(), con.execute("SELECT source_record, value FROM observations ORDER BY ALL").fetchall()
+
+
+class TestPlausibleUnit:
+    def test_millielectronvolts_that_are_called_electronvolts_stop_the_source(self, lake, refresh) -> None:
+        refresh(FORTY)
+        before = held(lake)
+        with pytest.raises(WorkError) as error:
+            refresh([gap * 1000 for gap in FORTY])
+        sentence = str(error.value)
+        for part in ("source lab", "table.plausible_unit", "found 2,950 eV as the median of band_gap", "expected 0 to 15",
+                     "meV (divide by 1000)"):  # fmt: skip
+            assert part in sentence
+        assert held(lake) == before
+
+    def test_so_they_do_the_first_time_and_even_where_the_change_is_accepted(self, lake, refresh) -> None:
+        before = held(lake)
+        with pytest.raises(WorkError, match=r"table\.plausible_unit"):
+            refresh([gap * 1000 for gap in FORTY], accept_change=True)
+        assert held(lake) == before
+
+    def test_called_by_their_name_they_pass(self, lake, refresh) -> None:
+        refresh([gap * 1000 for gap in FORTY], LAB.replace("unit: eV", "unit: meV"))
+        assert [value for _, value in held(lake)[1]] == pytest.approx([value for _, value in sorted(
+            (f"row {i}", gap) for i, gap in enumerate(FORTY, 1))])  # fmt: skip
+
+    def test_what_fits_no_unit_is_stopped_with_the_rules_remedy(self, refresh) -> None:
+        with pytest.raises(WorkError, match=r"table\.plausible_unit.*check the contract's unit"):
+            refresh([gap * 1e12 for gap in FORTY])
+
+    @pytest.mark.parametrize(("n", "stopped"), [(9, False), (10, True)])
+    def test_of_fewer_than_ten_values_nothing_is_said(self, refresh, n: int, stopped: bool) -> None:
+        gaps = [3.0, 3.1, *([20.0] * (n - 2))]  # within the bounds of single values
+        if stopped:
+            with pytest.raises(WorkError, match=r"table\.plausible_unit"):
+                refresh(gaps)
+        else:
+            assert refresh(gaps).rows_accepted == n
+
+    def test_a_few_strange_values_are_refused_one_by_one(self, refresh) -> None:
+        assert refresh([*FORTY, 3400, 3500]).rows_rejected == 2
+
+
+class TestChange:
+    """A refresh that differs much from the last one is stopped, unless it is meant."""
+
+    @pytest.mark.parametrize(
+        ("gaps", "rule_id"),
+        [
+            (FORTY[::2][:-1], "table.row_count"),  # 19 of 40
+            (FORTY[:12], "table.row_count"),
+            ([*FORTY, *FORTY, *FORTY], "table.row_count"),
+            ([gap + 5 for gap in FORTY], "table.distribution"),
+            ([0.0] * 40, "table.distribution"),
+        ],
+        ids=["halved", "cut", "trebled", "shifted", "zeros"],
+    )
+    def test_it_is_stopped_or_accepted(self, lake, refresh, gaps: list[float], rule_id: str) -> None:
+        refresh(FORTY)
+        before = held(lake)
+        with pytest.raises(WorkError) as error:
+            refresh(gaps)
+        assert rule_id in str(error.value)
+        assert "--accept-change" in str(error.value)
+        assert held(lake) == before
+        done = refresh(gaps, accept_change=True)
+        assert (done.changed, done.rows_in) == (True, len(gaps))
+        assert sorted(value for _, value in held(lake)[1]) == pytest.approx(sorted(gaps))
+
+    @pytest.mark.parametrize(
+        "gaps",
+        [FORTY[::2], [*FORTY, *FORTY], [gap + 0.5 for gap in FORTY], FORTY[::-1]],
+        ids=["half", "twice", "a little", "order"],
+    )
+    def test_a_smaller_one_passes(self, refresh, gaps: list[float]) -> None:
+        refresh(FORTY)
+        assert refresh(gaps).rows_accepted == len(gaps)
+
+    def test_an_accepted_one_is_the_next_ones_measure(self, refresh) -> None:
+        refresh(FORTY)
+        refresh([gap + 5 for gap in FORTY], accept_change=True)
+        assert refresh([gap + 5.1 for gap in FORTY]).changed
+        with pytest.raises(WorkError, match=r"table\.distribution"):
+            refresh(FORTY)
+
+    def test_another_contract_means_the_change(self, refresh) -> None:
+        refresh(FORTY)
+        assert refresh(FORTY[:5], LAB + "reconcile: {policy: mean}\n").deleted == 35
+
+    def test_of_fewer_than_ten_values_the_middle_is_not_looked_at(self, refresh) -> None:
+        refresh(FORTY[:9])
+        assert refresh([gap + 5 for gap in FORTY[:9]]).changed

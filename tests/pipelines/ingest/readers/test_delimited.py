@@ -164,8 +164,23 @@ def test_a_wrong_option_is_named(options: Mapping[str, object], tmp_path: Path) 
 
 def test_the_registry_knows_the_reader_and_names_the_others() -> None:
     assert get_reader("delimited") is read
-    with pytest.raises(InputError, match=r"'excel'.*delimited, refractiveindex_info"):
-        get_reader("excel")
+    with pytest.raises(InputError, match=r"'xml'.*delimited, excel"):
+        get_reader("xml")
+
+
+def test_two_rows_with_an_open_quote_swallow_nothing_between_them(tmp_path: Path) -> None:
+    lines = ["1,GaN,3.4", '2,"Si,1.1', "3,Ge,0.7", "4,InP,1.3", '5,"ZnO,3.3', "6,CdS,2.4"]
+    for more in ([], ['7,"data_\nloop_",1']):  # and so beside a sound record of several lines
+        records = read_text(tmp_path, "\n".join(["id,formula,gap", *lines, *more]))
+        assert [i for (i,) in rows(records, "id")] == ["1", "3", "4", "6", *(["7"] if more else [])]
+        assert rules(records) == [("row 2", "record.malformed"), ("row 5", "record.malformed")]
+
+
+def test_a_large_cell_is_read_beside_a_bad_row(tmp_path: Path) -> None:
+    large = "x\n" * 100_000
+    records = read_text(tmp_path, f'formula,text\nGaN,"{large}"\n')
+    assert rows(records, "text") == [(large,)]
+    assert rows(read_text(tmp_path, f'formula,text\nSi\nGaN,"{"x" * 200_000}"\n'), "formula") == [("GaN",)]
 
 
 CELL = st.text(st.characters(codec="utf-8"), max_size=12)

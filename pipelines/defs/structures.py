@@ -1,0 +1,40 @@
+"""The asset of the crystal structures: equal ones found across sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from pipelines.defs.automation import WHEN_CHANGED
+from pipelines.defs.materials import GROUP
+from pipelines.defs.resources import StoreResource
+from pipelines.defs.sources import observations_key
+from pipelines.ingest.structure_groups import update_groups
+from schemas.contracts import Contract
+from store.structures import structures_summary
+
+STRUCTURES = dg.AssetKey("structures")
+
+
+def structures_asset(sources: Iterable[Contract]) -> dg.AssetsDefinition:
+    """The structures that sources give, with the group of equal ones."""
+
+    @dg.asset(
+        key=STRUCTURES,
+        deps=[observations_key(contract.source) for contract in sources],
+        group_name=GROUP,
+        kinds={"ducklake"},
+        description="One row per structure; equal ones, in whichever source, share a group, polymorphs don't.",
+        automation_condition=WHEN_CHANGED,
+    )
+    def structures(store: StoreResource) -> dg.MaterializeResult:
+        lake = store.lake()
+        compared = update_groups(lake)
+        rows, groups, version = structures_summary(lake)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(version),
+            metadata={"dagster/row_count": rows, "groups of equal structures": groups, "compared": compared},
+        )
+
+    return structures

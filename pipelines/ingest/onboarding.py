@@ -1,0 +1,62 @@
+"""Bringing in a source by its contract: ingested, and the contract kept with the store.
+
+Not here: writing a contract (`draft`), and trying it (`dry_run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from pipelines.ingest.files import locate
+from pipelines.ingest.refresh import Ingested, refresh_source
+from schemas.contracts import SHIPPED, Contract, load_contract
+from schemas.errors import InputError, WorkError
+from store.lake import Lake
+
+
+def contracts_folder(root: Path) -> Path:
+    """Where the contracts lie that were added to a store."""
+    return root / "contracts"
+
+
+def add_source(
+    lake: Lake, path: Path, *, cache: Path, mirrors: Sequence[Path], accept_change: bool = False
+) -> Ingested:
+    """Ingest the source of a contract, then keep the contract with the store; the same again changes nothing.
+
+    Args:
+        lake: the store, made where there is none.
+        path: the contract.
+        cache: the download cache.
+        mirrors: folders of pinned files.
+        accept_change: take data that differ much from the last refresh.
+
+    Raises:
+        InputError: the contract is wrong, its file is not at hand, or it has the name of a shipped source.
+        WorkError: the data are refused as a whole, or the disk refuses.
+    """
+    contract = load_contract(path)
+    if (SHIPPED / f"{contract.source}.yaml").exists() and path.resolve().parent != SHIPPED:
+        raise InputError(f"{contract.source} is the name of a source that comes with Matstrata; choose another")
+    files = locate(contract.files, cache=cache, mirrors=mirrors)
+    lake.init()
+    done = refresh_source(lake, contract, files, accept_change=accept_change)
+    _keep(contract, lake.root)
+    return done
+
+
+def _keep(contract: Contract, root: Path) -> None:
+    if (SHIPPED / f"{contract.source}.yaml").exists():
+        return
+    text = yaml.safe_dump(contract.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+    place = contracts_folder(root) / f"{contract.source}.yaml"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_suffix(".partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(place)
+    except OSError as error:
+        raise WorkError(f"the contract can't be kept in {place}: {error}") from error

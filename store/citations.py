@@ -1,0 +1,47 @@
+"""Whom to cite for what: sources, training sets, models, predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from schemas.errors import InputError
+from store.lake import Lake
+
+
+def cite(lake: Lake, things: Sequence[str]) -> list[str]:
+    """BibTeX entries for sources, training sets, models (ids or their beginnings) or predicted properties.
+
+    Raises:
+        InputError: one of them is none of these; or a beginning fits several.
+    """
+    with lake.reader() as con:
+        sources = {source for thing in things for source in _sources_of(con, thing)}
+        found = con.execute("SELECT source, citation FROM sources ORDER BY source").fetchall()
+    return list(dict.fromkeys(citation.strip() for source, citation in found if source in sources))
+
+
+def _sources_of(con: duckdb.DuckDBPyConnection, thing: str) -> Iterable[str]:
+    """The sources behind a thing, by whatever name it goes."""
+    if con.execute("SELECT 1 FROM sources WHERE source = ?", [thing]).fetchone():
+        return [thing]
+    sets = con.execute(
+        "SELECT DISTINCT training_set_id, source FROM training_sets WHERE starts_with(training_set_id, ?)", [thing]
+    ).fetchall()
+    models = con.execute(
+        "SELECT model_id, parameters, t.source FROM models m JOIN training_sets t USING (training_set_id) "
+        "WHERE starts_with(model_id, $thing) OR (m.property = $thing AND m.source IS NULL AND serving)",
+        {"thing": thing},
+    ).fetchall()
+    names = {identifier for identifier, *_ in (*sets, *models)}
+    if len(names) > 1:
+        raise InputError(f"{thing!r} is the beginning of {len(names)} ids: {', '.join(sorted(names))}; give more of it")
+    if not names:
+        raise InputError(
+            f"{thing!r} is no source, training set, model or predicted property of this store; "
+            "'matstrata status' and 'matstrata sources list' show them"
+        )
+    helpers = {source for _, parameters, _ in models for source in json.loads(parameters).get("helpers", {})}
+    return {source.partition(":")[0] for source in (*helpers, *(row[-1] for row in (*sets, *models)))}

@@ -1,0 +1,167 @@
+"""Adding a source: ingested, its contract kept with the store; a refusal keeps neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.ingest import onboarding
+from pipelines.ingest.onboarding import add_source, contracts_folder
+from pipelines.ingest.records import ReadError
+from pipelines.ingest.refresh import Ingested
+from schemas.contracts import SHIPPED, load_contract, load_contracts
+from schemas.errors import InputError, WorkError
+from store.lake import Lake
+from store.sources import ingested
+
+CONTRACT = """
+# a comment
+source: lab
+title: Gaps of the läb
+description: Optical gaps measured in the lab.
+kind: experiment
+method: absorption
+licence: CC0-1.0
+citation: {bibtex: "@misc{lab}"}
+files: [{path: lab.csv}]
+reader: delimited
+columns: {formula: formula}
+values: [{column: gap, property: band_gap, unit: eV}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the person has file and contract."""
+    place = tmp_path / "desk"
+    place.mkdir()
+    (place / "lab.csv").write_text("formula,gap\nGaN,3.4\nSi,1.12\nXx,1\n")
+    (place / "lab.yaml").write_text(CONTRACT, encoding="utf-8")
+    return place
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Lake:
+    """A place where no store is yet."""
+    return Lake(tmp_path / "new" / "store")
+
+
+def add(lake: Lake, contract: Path, **options: bool) -> Ingested:
+    return add_source(lake, contract, cache=lake.root.parent / "cache", mirrors=(), **options)
+
+
+def test_a_store_is_made_and_filled(store, folder):
+    done = add(store, folder / "lab.yaml")
+    assert (done.rows_in, done.rows_accepted, done.rows_rejected, done.inserted) == (3, 2, 1, 2)
+    assert ingested(store, "lab")["rows_in"] == 3
+
+
+def test_the_contract_is_kept_and_means_the_same(lake, folder):
+    add(lake, folder / "lab.yaml")
+    kept = contracts_folder(lake.root) / "lab.yaml"
+    assert load_contract(kept) == load_contract(folder / "lab.yaml")
+    assert load_contract(kept).files[0].path == folder / "lab.csv"  # wherever the contract lies now
+    assert load_contracts([contracts_folder(lake.root)])["lab"].title == "Gaps of the läb"
+    assert [path.name for path in kept.parent.iterdir()] == ["lab.yaml"]
+
+
+def test_all_that_a_contract_can_say_is_kept(lake, folder):
+    said = (
+        "constants: {temperature_k: 300, conditions: {ray: o}}\nmissing: ['', 'n/a']\nreplicates: keep\n"
+        "max_amount: 5000\nreconcile: {policy: newest, by: year, temperature_k: [280, 320]}\n"
+        "refresh: {cron: '0 3 * * 1', freshness_hours: 12}\noptions: {delimiter: ';'}\n"
+    )
+    (folder / "lab.csv").write_text("formula;gap;year\nGaN;3.4;1999\n")
+    (folder / "lab.yaml").write_text(CONTRACT + said, encoding="utf-8")
+    add(lake, folder / "lab.yaml")
+    assert load_contract(contracts_folder(lake.root) / "lab.yaml") == load_contract(folder / "lab.yaml")
+
+
+def test_the_same_again_changes_nothing(lake, folder):
+    add(lake, folder / "lab.yaml")
+    kept = contracts_folder(lake.root) / "lab.yaml"
+    before = lake.snapshot(), kept.read_bytes()
+    done = add(lake, folder / "lab.yaml")
+    assert (done.changed, done.rows_in, done.inserted) == (False, 3, 0)
+    assert (lake.snapshot(), kept.read_bytes()) == before
+
+
+def test_the_kept_contract_can_be_added_itself(lake, folder):
+    add(lake, folder / "lab.yaml")
+    assert not add(lake, contracts_folder(lake.root) / "lab.yaml").changed
+
+
+def test_a_corrected_contract_replaces_the_kept_one(lake, folder):
+    add(lake, folder / "lab.yaml")
+    (folder / "lab.yaml").write_text(CONTRACT.replace("absorption", "ellipsometry"), encoding="utf-8")
+    assert add(lake, folder / "lab.yaml").updated == 2
+    assert load_contract(contracts_folder(lake.root) / "lab.yaml").method == "ellipsometry"
+
+
+@pytest.mark.parametrize("name", ["zhuo_2018_gaps", "refractiveindex_info"])
+def test_the_name_of_a_shipped_source_is_taken(store, folder, name):
+    (folder / f"{name}.yaml").write_text(CONTRACT.replace("source: lab", f"source: {name}"), encoding="utf-8")
+    with pytest.raises(InputError, match=f"{name}.*choose another"):
+        add(store, folder / f"{name}.yaml")
+    assert not store.exists()
+
+
+def test_a_shipped_contract_is_added_and_not_kept_twice(lake, folder, monkeypatch):
+    shipped = folder / "shipped"
+    shipped.mkdir()
+    (shipped / "lab.yaml").write_text(CONTRACT.replace("lab.csv", "../lab.csv"), encoding="utf-8")
+    monkeypatch.setattr(onboarding, "SHIPPED", shipped)
+    assert add(lake, shipped / "lab.yaml").changed
+    assert not contracts_folder(lake.root).exists()
+    with pytest.raises(InputError, match="choose another"):
+        add(lake, folder / "lab.yaml")
+
+
+def test_what_ships_is_what_is_found():
+    assert (SHIPPED / "zhuo_2018_gaps.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda desk: (desk / "lab.csv").write_text(""), ReadError),
+        (lambda desk: (desk / "lab.csv").write_text("formula,gap\nXx,1\n"), ReadError),
+        (lambda desk: (desk / "lab.csv").write_text("formula,Eg\nGaN,1\n"), ReadError),
+        (lambda desk: (desk / "lab.csv").unlink(), InputError),
+        (lambda desk: (desk / "lab.yaml").write_text(CONTRACT.replace("kind: experiment", "kind: guess")), InputError),
+        (lambda desk: (desk / "lab.csv").write_text("formula,gap\n" + "".join(f"GaN{i},{i + 20}\n" for i in range(1, 21))), WorkError),
+    ],
+    ids=["empty", "all refused", "no column", "no file", "contract", "unit"],
+)  # fmt: skip
+def test_what_is_refused_is_not_kept(lake, folder, spoil, error):
+    before = lake.snapshot()
+    spoil(folder)
+    with pytest.raises(error):
+        add(lake, folder / "lab.yaml")
+    assert lake.snapshot() == before
+    assert not contracts_folder(lake.root).exists()
+
+
+def test_a_refused_change_keeps_the_earlier_contract(lake, folder):
+    add(lake, folder / "lab.yaml")
+    (folder / "lab.yaml").write_text(CONTRACT.replace("column: gap", "column: Eg"), encoding="utf-8")
+    with pytest.raises(ReadError):
+        add(lake, folder / "lab.yaml")
+    assert yaml.safe_load((contracts_folder(lake.root) / "lab.yaml").read_text())["values"][0]["column"] == "gap"
+
+
+def test_a_folder_that_cannot_be_written_is_said(lake, folder):
+    contracts_folder(lake.root).write_text("in the way")
+    with pytest.raises(WorkError, match="contract can't be kept"):
+        add(lake, folder / "lab.yaml")
+
+
+def test_a_change_that_is_meant(lake, folder):
+    (folder / "lab.csv").write_text("formula,gap\n" + "".join(f"GaN{i},2\n" for i in range(1, 41)))
+    add(lake, folder / "lab.yaml")
+    (folder / "lab.csv").write_text("formula,gap\n" + "".join(f"GaN{i},2\n" for i in range(1, 13)))
+    with pytest.raises(WorkError, match=r"table\.row_count.*--accept-change"):
+        add(lake, folder / "lab.yaml")
+    assert add(lake, folder / "lab.yaml", accept_change=True).deleted == 28
