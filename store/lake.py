@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CATALOG = "lake"
+_COMPLETE: set[tuple[Path, int]] = set()  # catalogs that this process found complete; looking takes 70 ms
 _DUCKDB_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -91,11 +92,17 @@ class Lake:
             raise WorkError(
                 f"the store folder {self.root} can't be created: {error}; set MATSTRATA_STORE to another"
             ) from error
-        if self._complete():
+        if self._identity() in _COMPLETE:
             return
-        with self.commit("create the store's tables") as transaction:
-            for statement in _wanting(transaction.con):  # another process may have made them meanwhile
-                transaction.con.execute(statement)
+        if not self._complete():
+            with self.commit("create the store's tables") as transaction:
+                for statement in _wanting(transaction.con):  # another process may have made them meanwhile
+                    transaction.con.execute(statement)
+        _COMPLETE.add(self._identity())
+
+    def _identity(self) -> tuple[Path, int]:
+        """Which catalog lies here: another one in the same place is another store."""
+        return self.catalog_file, self.catalog_file.stat().st_ino if self.exists() else 0
 
     def _complete(self) -> bool:
         """Whether all is there; it is not where a process died while it made the store, or an older version made it."""
