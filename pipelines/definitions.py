@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipelines.defs.inbox import inbox, inbox_sensor
+from pipelines.defs.inbox import inbox, inbox_drafts, inbox_sensor
 from pipelines.defs.jobs import property_job, refresh_schedule
 from pipelines.defs.learning import learning_assets
 from pipelines.defs.materials import MATERIALS, features_asset, materials_asset
@@ -38,7 +38,7 @@ def defs() -> dg.Definitions:
             *(asset for spec in specs for asset in learning_assets(spec)),
             *(report_asset(spec) for spec in specs),
         ],
-        jobs=[*(property_job(spec) for spec in specs), inbox],
+        jobs=[*(property_job(spec) for spec in specs), inbox, inbox_drafts],
         sensors=[inbox_sensor],
         schedules=[schedule for schedule in schedules if schedule is not None],
         resources={"store": StoreResource()},

@@ -11,7 +11,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Sample:
         names: its columns.
         rows: the first rows; as many cells as columns.
         whole: whether these are all rows.
+        decimal: the decimal sign of its numbers; the rows here have points.
         checks: what a person should look at.
     """
 
@@ -56,6 +57,7 @@ class Sample:
     rows: Sequence[Sequence[str]]
     whole: bool
     checks: tuple[str, ...] = field(default=())
+    decimal: str = "."
 
     def column(self, name: str) -> list[str]:
         """The cells of a column."""
@@ -210,10 +212,12 @@ def _from_text(file: SourceFile, content: bytes, options: Mapping[str, object], 
     if ragged:
         checks.append(f"{ragged} of the first {len(rows)} rows have more or fewer than {width} cells: they are refused")
     table = [row for row in rows if len(row) == width]
-    if delimiter == ";" and _decimal_commas(table):
-        checks.append("numbers have decimal commas, which are refused: save the file with decimal points")
+    decimal = "," if delimiter != "," and _decimal_commas(table) else "."
+    if decimal == ",":
+        table = [[cell.replace(",", ".") if _NUMBER.fullmatch(cell) else cell for cell in row] for row in table]
+        checks.append("numbers have decimal commas")
     whole = not cut and len(records) < MOST_ROWS + 50
-    return _with_header(file, "delimited", chosen, table, checks, whole=whole)
+    return replace(_with_header(file, "delimited", chosen, table, checks, whole=whole), decimal=decimal)
 
 
 def _decode(content: bytes, file: SourceFile, *, cut: bool) -> tuple[str, str]:

@@ -302,8 +302,16 @@ def test_a_property_that_the_vocabulary_lacks_is_named_and_left_out(tmp_path: Pa
     assert "'Vickers hardness' is left out: looks like hardness, which the vocabulary" in comments(drafted)
 
 
-def test_decimal_commas_and_aligned_columns_are_pointed_out(tmp_path: Path) -> None:
-    assert "decimal commas" in comments(of(tmp_path, "formula;gap\nGaN;3,4\nSiC;3,0\nZnS;3,6\n"))
+def test_decimal_commas_are_seen(tmp_path: Path) -> None:
+    drafted = of(tmp_path, "formula;gap\nGaN;3,4\nSiC;3,0\nZnS;3,6\n")
+    assert "decimal commas" in comments(drafted)
+    written = yaml.safe_load(drafted.as_yaml())
+    assert (written["decimal"], written["options"]["delimiter"]) == (",", ";")
+    assert written["columns"] == {"formula": "formula"}
+    assert [value["column"] for value in written["values"]] == ["gap"]
+
+
+def test_aligned_columns_are_pointed_out(tmp_path: Path) -> None:
     assert "runs of spaces" in comments(of(tmp_path, "formula   gap\nGaN       3.4\nSiC       3.0\n", "gaps.txt"))
 
 
