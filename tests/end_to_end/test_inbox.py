@@ -47,6 +47,7 @@ def test_the_sensor_takes_in_what_is_dropped(tmp_path: Path) -> None:
     place = Workplace(tmp_path, {"MATSTRATA_INBOX": str(inbox)})
     with serve(place):
         drop(inbox, "lab", "GaN,3.4\nSi,1.12\nXx,1\n")
+        (inbox / "alone.csv").write_text("formula,band gap (eV)\nGaN,3.4\nSi,1.12\n")
         drop(inbox, "bad", "Xx,1\n")
         done, reason = inbox / "done" / "lab.yaml", inbox / "refused" / "bad.txt"
         wait(lambda: done.exists() and reason.exists(), 90, place)
@@ -62,4 +63,6 @@ def test_the_sensor_takes_in_what_is_dropped(tmp_path: Path) -> None:
         wait(lambda: not (inbox / "lab.yaml").exists(), 90, place)
         assert place.value("SELECT value FROM observations WHERE material_id = 'GaN'") == 3.39
         assert (inbox / "lab.csv").exists()
-    assert sorted(path.name for path in inbox.iterdir()) == ["bad.csv", "done", "lab.csv", "refused"]
+        wait((inbox / "drafts" / "alone.yaml").exists, 90, place)
+    names = ["alone.csv", "bad.csv", "done", "drafts", "lab.csv", "refused"]
+    assert sorted(path.name for path in inbox.iterdir()) == names
