@@ -10,27 +10,14 @@ import pytest
 
 from tests.end_to_end.test_ui import serve
 from tests.end_to_end.workplace import Workplace
+from tests.lab import named
 
 pytestmark = pytest.mark.slow
-
-CONTRACT = """
-source: NAME
-title: Gaps of the lab
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: NAME.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
 
 
 def drop(inbox: Path, name: str, lines: str) -> None:
     (inbox / f"{name}.csv").write_text(f"formula,gap\n{lines}")
-    (inbox / f"{name}.yaml").write_text(CONTRACT.replace("NAME", name))
+    (inbox / f"{name}.yaml").write_text(named(name))
 
 
 def wait(until: Callable[[], bool], seconds: float, place: Workplace) -> float:

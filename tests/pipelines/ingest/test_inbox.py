@@ -10,7 +10,7 @@ import pytest
 from pipelines.ingest.inbox import Dropped, draft_contract, take_in, undescribed_files, waiting_contracts
 from store.lake import Lake
 from store.sources import ingested
-from tests.pipelines.ingest.test_onboarding import CONTRACT
+from tests.lab import CONTRACT
 
 
 @pytest.fixture

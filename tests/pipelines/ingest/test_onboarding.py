@@ -18,21 +18,9 @@ from schemas.contracts import SHIPPED, load_contract, load_contracts
 from schemas.errors import InputError, WorkError
 from store.lake import Lake
 from store.sources import ingested
+from tests import lab
 
-CONTRACT = """
-# a comment
-source: lab
-title: Gaps of the läb
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: lab.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
+CONTRACT = "# a comment\n" + lab.CONTRACT.replace("the lab", "the läb")
 
 
 @pytest.fixture
