@@ -281,8 +281,9 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
 
 
 def _decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
-    cells = [cell for row in rows[1:100] for cell in row if _NUMBER.fullmatch(cell)]
-    return sum("," in cell for cell in cells) * 2 > len(cells)
+    """Whether commas stand before decimals: 1,000 alone may be a thousand, 3,4 is none, and beside 3.4 neither is."""
+    cells = [cell.strip() for row in rows[1:_LAYOUT_ROWS] for cell in row if _NUMBER.fullmatch(cell)]
+    return any(re.search(r",(?!\d{3}$)", cell) for cell in cells) and not any("." in cell for cell in cells)
 
 
 def _with_header(
