@@ -46,6 +46,9 @@ class Catalog(Protocol):
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """Attach the lake to write to it."""
 
+    def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Attach the catalog's own tables as the database `name`."""
+
     def locked(self, timeout: float) -> AbstractContextManager[None]:
         """Hold off the writers of other machines."""
 
@@ -76,6 +79,10 @@ class SqliteCatalog:
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """Readers go on beside a writer in SQLite's WAL mode."""
         self.attach(con, data, "META_JOURNAL_MODE 'WAL'")
+
+    def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """As a SQLite database."""
+        con.execute(f"ATTACH '{escaped(self.file.as_posix())}' AS {name} (TYPE sqlite)")
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:  # noqa: ARG002 (the lake's file lock is all it takes)
@@ -114,18 +121,11 @@ class PostgresCatalog:
         Raises:
             InputError: the catalog says that the data lie elsewhere.
         """
-        from psycopg.conninfo import make_conninfo  # deferred: 0.15 s, which the embedded store does without
-
-        parts = _parts(self.url)
-        password = parts.pop("password", None)
-        secret = ""
-        if password is not None:
-            con.execute(f"CREATE OR REPLACE SECRET {_KEY} (TYPE postgres, PASSWORD '{escaped(password)}')")
-            secret = f"META_SECRET '{_KEY}', "
+        address, secret = self._unlock(con)
         try:
             con.execute(
-                f"ATTACH 'ducklake:postgres:{escaped(make_conninfo('', **parts))}' AS {CATALOG} "
-                f"(DATA_PATH '{escaped(data)}', {secret}{options})"
+                f"ATTACH 'ducklake:postgres:{address}' AS {CATALOG} "
+                f"(DATA_PATH '{escaped(data)}', META_{secret}, {options})"
             )
         except duckdb.Error as error:
             if "does not match existing data path" not in str(error):
@@ -138,6 +138,21 @@ class PostgresCatalog:
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """As `attach`, making the catalog where there is none."""
         self.attach(con, data, "CREATE_IF_NOT_EXISTS true")
+
+    def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
+        """As a PostgreSQL database."""
+        address, secret = self._unlock(con)
+        con.execute(f"ATTACH '{address}' AS {name} (TYPE postgres, {secret})")
+
+    def _unlock(self, con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+        """A connection string without the password, quoted for SQL, and the option that brings the password."""
+        from psycopg.conninfo import make_conninfo  # deferred: 0.15 s, which the embedded store does without
+
+        parts = _parts(self.url)
+        password = parts.pop("password", None)
+        given = "" if password is None else f", PASSWORD '{escaped(password)}'"
+        con.execute(f"CREATE OR REPLACE SECRET {_KEY} (TYPE postgres{given})")
+        return escaped(make_conninfo("", **parts)), f"SECRET '{_KEY}'"
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:

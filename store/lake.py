@@ -197,6 +197,14 @@ class Lake:
             self.catalog.attach(con, data, options)
         con.execute(f"USE {CATALOG}")
 
+    def make_catalog(self) -> None:
+        """Make a catalog without any table, where there is none."""
+        con = self._connect()
+        try:
+            self._attach(con, None)
+        finally:
+            con.close()
+
     def snapshot(self) -> int:
         """The number of the newest snapshot."""
         with self.reader() as con:
@@ -219,7 +227,7 @@ class Lake:
         """
         if not message.strip():
             raise InputError("a commit needs a message")
-        with self._locked():
+        with self.locked():
             con = self._connect()
             try:
                 self._attach(con, None)
@@ -245,7 +253,12 @@ class Lake:
                 con.close()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Hold off all other writers.
+
+        Raises:
+            WorkError: another one held the lock too long, or the folder can't be written.
+        """
         lock = FileLock(self.root / "write.lock", timeout=self.lock_timeout)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
