@@ -91,7 +91,7 @@ def run(
     from store.settings import Settings
 
     for spec in specs:
-        print_summary(out, Lake(Settings().store), spec)
+        print_summary(out, Lake.of(Settings()), spec)
 
 
 @app.command()
@@ -139,7 +139,7 @@ def conflicts(
     from store.lake import Lake
     from store.settings import Settings
 
-    threshold, rows = find(Lake(Settings().store), property, kind)
+    threshold, rows = find(Lake.of(Settings()), property, kind)
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return
@@ -164,7 +164,7 @@ def cite(
     from store.lake import Lake
     from store.settings import Settings
 
-    sys.stdout.write("\n\n".join(find(Lake(Settings().store), things)) + "\n")
+    sys.stdout.write("\n\n".join(find(Lake.of(Settings()), things)) + "\n")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
@@ -184,7 +184,7 @@ def sql(
     from store.query import connect_locked, query
     from store.settings import Settings
 
-    con = connect_locked(Lake(Settings().store), as_of)
+    con = connect_locked(Lake.of(Settings()), as_of)
     try:
         write_result(query(con, statement), format, output, out)
     finally:
@@ -220,7 +220,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     from store.status import summarise
 
     settings = Settings()
-    print_status(out, describe(settings), summarise(Lake(settings.store)), as_json=as_json)
+    print_status(out, describe(settings), summarise(Lake.of(settings)), as_json=as_json)
 
 
 @app.command()
@@ -241,7 +241,7 @@ def docs(
     from store.lake import Lake
     from store.settings import Settings
 
-    page = find_page(Lake(Settings().store), source)
+    page = find_page(Lake.of(Settings()), source)
     sys.stdout.write(f"{page}\n")
     if browser:
         open_page(page)

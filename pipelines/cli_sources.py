@@ -31,7 +31,7 @@ def list_(*, as_json: AsJson = False) -> None:
     from store.settings import Settings
     from store.status import summarise
 
-    held = {row["source"]: row for row in summarise(Lake(Settings().store)).get("sources", [])}
+    held = {row["source"]: row for row in summarise(Lake.of(Settings())).get("sources", [])}
     rows = [
         {
             "source": contract.source,
@@ -65,7 +65,7 @@ def show(source: SourceName, *, as_json: AsJson = False) -> None:
     from store.sources import ingested, reported
 
     contract = get_contract(source)
-    lake = Lake(Settings().store)
+    lake = Lake.of(Settings())
     row = ingested(lake, source) if lake.exists() else None
     shown: dict[str, Any] = {"contract": contract.model_dump(mode="json"), "ingested": row}
     if row is not None:
@@ -112,7 +112,7 @@ def rejections(
     from store.sources import rejected
 
     get_contract(source)
-    rows = rejected(Lake(Settings().store), source, rule, limit)
+    rows = rejected(Lake.of(Settings()), source, rule, limit)
     if as_json:
         _print_json(rows)
     elif not rows:
@@ -200,7 +200,7 @@ def add(
     settings = Settings()
     with progress("reading"):
         done = add_source(
-            Lake(settings.store, settings.lock_timeout),
+            Lake.of(settings),
             contract,
             cache=settings.cache,
             mirrors=settings.mirror,

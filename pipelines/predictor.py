@@ -125,7 +125,7 @@ class Predictor:
             InputError: there is no store, no such model, several and none named, a model file that is not the one
                 recorded, or descriptors that have changed since.
         """
-        lake = Lake(Path(path) if path is not None else Settings().store)
+        lake = Lake(Path(path)) if path is not None else Lake.of(Settings())
         row = models.serving(lake, property)
         _check_versions(lake, row)
         return cls(lake, get_ensemble(row["property"]), row, load_ensemble(lake, row))

@@ -9,11 +9,9 @@ import duckdb
 
 from schemas.errors import WorkError
 
-_NEEDED = ("sqlite_scanner", "ducklake")
 
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory DuckDB that can attach the lake.
+def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory DuckDB with these extensions.
 
     Raises:
         WorkError: an extension's wheel is not installed, or was built for another DuckDB.
@@ -27,7 +25,7 @@ def connect() -> duckdb.DuckDBPyConnection:
         }
     )
     con.execute("SET enable_progress_bar = false")
-    for name in _NEEDED:
+    for name in extensions:
         con.execute(f"LOAD '{_extension_file(name)}'")
     return con
 
@@ -43,3 +41,8 @@ def _extension_file(name: str) -> Path:
             "install the pinned requirements: make install"
         )
     return found[0]
+
+
+def escaped(text: str) -> str:
+    """The inside of an SQL literal."""
+    return text.replace("'", "''")

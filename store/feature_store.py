@@ -34,7 +34,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, as_of: int | None = None) -> Self:
-        """Open the store in `path` (by default that of the settings), as it is now or as of a snapshot.
+        """Open the embedded store in `path` (by default the store of the settings), as it is now or as of a snapshot.
 
         Raises:
             InputError: there is no store, or no such snapshot.
@@ -42,8 +42,9 @@ class FeatureStore:
         if path is None:
             from store.settings import Settings  # deferred: 0.2 s
 
-            path = Settings().store
-        lake = Lake(Path(path))
+            lake = Lake.of(Settings())
+        else:
+            lake = Lake(Path(path))
         snapshot = lake.snapshot() if as_of is None else as_of
         return cls(lake, connect_locked(lake, snapshot), snapshot)
 

@@ -10,6 +10,7 @@ import re
 import duckdb
 
 from schemas.errors import InputError
+from store.extensions import escaped
 from store.lake import Lake
 
 _EXPLAIN = re.compile(r"^(\s|--.*\n)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
@@ -27,8 +28,7 @@ _TABLE_FUNCTIONS = frozenset(
 def connect_locked(lake: Lake, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
     """A read-only connection that sees nothing but the store; its settings can't be changed back."""
     con = lake.connect_reader(snapshot)
-    root = lake.root.as_posix().replace("'", "''")
-    con.execute(f"SET allowed_directories = ['{root}/']")
+    con.execute(f"SET allowed_directories = ['{escaped(lake.files.url(''))}']")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
@@ -62,7 +62,7 @@ def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement
         raise InputError(
             f"SQL here only reads, and {statement.type.name} does not; use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
         )
-    text = statement.query.replace("'", "''")  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
+    text = escaped(statement.query)  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
     functions = con.execute(
         "SELECT DISTINCT lower(value ->> 'function_name') "
         f"FROM json_tree(json_serialize_sql('{text}')) WHERE key = 'function'"

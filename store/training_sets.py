@@ -6,11 +6,10 @@ Not here: splitting or scaling them (`pipelines.learning`).
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -99,13 +98,12 @@ def freeze(lake: Lake, ensemble: str, training_set: TrainingSet) -> None:
             "SELECT 1 FROM training_sets WHERE training_set_id = ? AND ensemble = ?",
             [training_set.training_set_id, ensemble],
         ).fetchone()
-    file = training_set_file(lake, training_set.training_set_id)
-    if known and file.exists():
+    path = training_set_path(training_set.training_set_id)
+    if known and lake.files.exists(path):
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    pq.write_table(training_set.table, partial, compression="zstd")
-    partial.replace(file)
+    content = io.BytesIO()
+    pq.write_table(training_set.table, content, compression="zstd")
+    lake.files.write(path, content.getvalue())
     if known:
         return
     row = {
@@ -116,16 +114,16 @@ def freeze(lake: Lake, ensemble: str, training_set: TrainingSet) -> None:
         "features": list(training_set.features),
         "snapshot": training_set.snapshot,
         "rows": training_set.table.num_rows,
-        "path": file.relative_to(lake.root).as_posix(),
+        "path": path,
         "created_at": datetime.now(UTC),
     }
     with lake.commit(f"freeze training set {ensemble}/{training_set.source}") as transaction:
         transaction.insert("training_sets", pa.Table.from_pylist([row], schema=TABLES["training_sets"].arrow_schema))
 
 
-def training_set_file(lake: Lake, training_set_id: str) -> Path:
-    """Where the frozen file of a training set lies."""
-    return lake.root / "training_sets" / f"{training_set_id}.parquet"
+def training_set_path(training_set_id: str) -> str:
+    """The name of the frozen file of a training set in `Lake.files`."""
+    return f"training_sets/{training_set_id}.parquet"
 
 
 def content_hash(table: pa.Table) -> bytes:
