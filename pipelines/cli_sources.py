@@ -224,8 +224,7 @@ def remove(source: SourceName) -> None:
     from store.lake import Lake
     from store.settings import Settings
 
-    settings = Settings()
-    removed = remove_source(Lake(settings.store, settings.lock_timeout), source)
+    removed = remove_source(Lake.of(Settings()), source)
     out.print(f"{plain(source)}: {removed:,} observations removed.")
 
 
