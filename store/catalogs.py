@@ -220,7 +220,9 @@ def _parts(url: str) -> dict[str, str]:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except ProgrammingError:
         parts = {}
-    if "dbname" not in parts or "@" in parts.get("host", "") or "@" in parts.get("port", ""):
+    # a password with '/' or '@' in it shifts its rest to where it would be shown
+    whole = {"host", "dbname"} <= parts.keys() and parts.get("port", "1").replace(",", "").isdigit()
+    if not whole or any("@" in parts.get(name, "") for name in ("host", "dbname")):
         raise InputError(
             f"{wanted}; special characters of a password are written %40 for @, %2F for / and so on"
         ) from None
