@@ -269,7 +269,7 @@ class TestLock:
         owner = start(lake, "with lake.commit('a long one'): say('held'); sys.stdin.readline()", stdin=subprocess.PIPE)
         assert owner.stdout.readline() == "held\n"
         assert f"process {owner.pid}, since" in lake.lock_owner()
-        threading.Timer(0.5, lambda: owner.stdin.close()).start()
+        threading.Timer(0.5, owner.stdin.close).start()
         with lake.commit("next") as transaction:
             transaction.insert("releases", releases("a"))
         with owner:  # wait, and close its pipes
