@@ -152,9 +152,7 @@ def _compact(lake: Lake) -> int:
         ended = sum(file.end is not None for file in data_files(con))
     with lake.commit("maintain: rewrite files") as transaction:
         log.info("rewriting files")
-        transaction.con.execute(
-            f"CALL ducklake_rewrite_data_files('{CATALOG}', delete_threshold => {_DELETED_SHARE})"
-        )
+        transaction.con.execute(f"CALL ducklake_rewrite_data_files('{CATALOG}', delete_threshold => {_DELETED_SHARE})")
     with lake.commit("maintain: merge files") as transaction:
         log.info("merging files")
         transaction.con.execute(f"CALL ducklake_merge_adjacent_files('{CATALOG}')")
@@ -167,9 +165,7 @@ def _compact(lake: Lake) -> int:
                 f"after merging, {table} as of snapshot {snapshot} reads differently ({len(changed)} such cases); no "
                 "file was deleted: restore the newest backup, and report this with the versions of DuckDB and DuckLake"
             )
-        return (
-            len(scheduled_files(con)) - scheduled + sum(file.end is not None for file in data_files(con)) - ended
-        )
+        return len(scheduled_files(con)) - scheduled + sum(file.end is not None for file in data_files(con)) - ended
 
 
 def _fingerprints(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from schemas.errors import InputError
 from schemas.tables import TABLES
-from store.lake import Lake, current_snapshot
+from store.lake import CATALOG, Lake, current_snapshot
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")  # a letter first: never taken for a snapshot or a date
 _CREATED = "create release"
@@ -102,6 +102,16 @@ def snapshot_as_of(lake: Lake, as_of: str | int | datetime) -> int:
     if found[0] is None:
         raise InputError(f"the store holds nothing as of {moment.isoformat()}; its oldest snapshot is of {found[1]}")
     return int(found[0])
+
+
+def attach_statement(lake: Lake, snapshot: int) -> str:
+    """The SQL by which any DuckDB client sees the store as of a snapshot, read-only."""
+    catalog, data = (path.as_posix().replace("'", "''") for path in (lake.catalog_file, lake.data))
+    return (
+        "-- DuckDB's extensions are needed, once: INSTALL ducklake; INSTALL sqlite;\n"
+        f"ATTACH 'ducklake:sqlite:{catalog}' AS {CATALOG} (READ_ONLY, SNAPSHOT_VERSION {snapshot}, "
+        f"DATA_PATH '{data}/', OVERRIDE_DATA_PATH true);\nUSE {CATALOG};\n"
+    )
 
 
 def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
