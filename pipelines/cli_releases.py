@@ -39,7 +39,7 @@ def create(
         return
     was = "is now" if made.anew else "already is"
     out.print(
-        f"Release {made.name} {was} snapshot {made.snapshot}. Ask it: matstrata sql --as-of {made.name} 'SHOW ALL TABLES'"
+        f"Release {made.name} {was} snapshot {made.snapshot}. Ask it: matstrata sql --as-of {made.name} 'FROM sources'"
     )
 
 
@@ -124,9 +124,7 @@ def checkout(name: ReleaseName) -> None:
 
     lake = _lake()
     sys.stdout.write(attach_statement(lake, get_release(lake, name).snapshot))
-    err.print(
-        f"Or: matstrata sql --as-of {plain(name)} '…', or in Python: FeatureStore.open(as_of={plain(repr(name))})"
-    )
+    err.print(f"Or: matstrata sql --as-of {plain(name)} '…'; in Python: FeatureStore.open(as_of={plain(repr(name))})")
 
 
 def _lake() -> Any:

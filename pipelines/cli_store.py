@@ -27,7 +27,7 @@ def catalog(
     page: Annotated[bool, typer.Option("--page", help="Write it as a page and open that.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, and what came from what."""
+    """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, what came from what."""
     from pipelines.defs.resources import contracts
     from pipelines.reports.catalogue import print_catalogue, windows, write_catalogue
     from store.catalogue import catalogue
@@ -157,7 +157,7 @@ def _print_maintained(done: Maintained, grace_hours: float, would_be: str) -> No
         f"({len(done.pinned):,} of them pinned by {pinned:,} releases, training sets and models)"
     )
     out.print(
-        f"files: {done.merged:,} {would_be}merged or rewritten; expiry leaves {_space(done.unneeded)} without a reader"
+        f"files: {done.merged:,} {would_be}merged or rewritten; only expired snapshots need {_space(done.unneeded)}"
     )
     out.print(f"freed: {_space(done.deleted)} {would_be}deleted")
     if done.waiting.files:

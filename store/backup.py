@@ -1,6 +1,6 @@
-"""Backup and restore: a consistent copy of the store while others read and write, and its way back, whole or not at all.
+"""Backup and restore: a consistent copy of the store while others read and write, and its way back.
 
-The catalog is copied by SQLite under the write lock, in a moment; the files it names never change, so they are copied
+Both appear whole or not at all. The catalog is copied by SQLite under the write lock, in a moment; the files it names never change, so they are copied
 after, without it. A manifest holds the hash of each. Not here: looking for damage (`store.doctor`).
 """
 
@@ -119,9 +119,7 @@ def _appearing(target: Path) -> Iterator[Path]:
     What a killed process left of it is removed.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            f"something lies in {target} already, and it is not overwritten: move it away, or name another"
-        )
+        raise InputError(f"something lies in {target}, and it is never overwritten: move it away, or name another")
     partial = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)

@@ -89,9 +89,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
         return Diagnosis({"catalog": 1}, (Finding("catalog", True, f"the catalog can't be read: {error}", mend),))
     owner = lake.lock_owner()
     if owner is not None:
-        findings.append(
-            Finding("lock", False, f"a writer is at work: {owner}", "nothing; it frees the lock as it ends")
-        )
+        findings.append(Finding("lock", False, f"a writer is at work: {owner}", "nothing to do; it ends by itself"))
     return Diagnosis(looked_at, tuple(findings))
 
 
@@ -210,9 +208,8 @@ def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         wrong = verify(lake, row)
         if wrong:
             what = f"training set {row['ensemble']}/{row['source']} {row['training_set_id'][:12]}: {wrong}"
-            yield Finding(
-                "training sets", True, what, "delete the file if it is there, then 'matstrata run' freezes it again"
-            )
+            mend = "delete the file if it is there, then 'matstrata run' freezes it again"
+            yield Finding("training sets", True, what, mend)
 
 
 def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

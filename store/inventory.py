@@ -22,7 +22,8 @@ FROZEN = {"training_sets": "training_set_id", "models": "model_id"}  # tables, a
 class DataFile:
     """A Parquet file that the catalog names: rows (`data`) or positions of deleted rows (`deletes`).
 
-    `number` is that of the file of rows, also for its deletes. `path` is relative to the data folder; snapshots from `begin` up to, not including, `end` read it.
+    `number` is that of the file of rows, also for its deletes. `path` is relative to the data folder. Snapshots from
+    `begin` up to, not including, `end` read it.
     """
 
     table: str
@@ -52,8 +53,8 @@ class Scheduled:
 def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
     """All Parquet files that some snapshot reads."""
     selects = [
-        f"SELECT s.schema_name || '.' || t.table_name AS tbl, '{kind}', f.data_file_id, {_path('f')}, f.{rows}, f.file_size_bytes, "
-        f"f.footer_size, f.begin_snapshot, f.end_snapshot FROM {META}.{table} f "
+        f"SELECT s.schema_name || '.' || t.table_name, '{kind}', f.data_file_id, {_path('f')}, f.{rows}, "
+        f"f.file_size_bytes, f.footer_size, f.begin_snapshot, f.end_snapshot FROM {META}.{table} f "
         f"JOIN (SELECT table_id, any_value(table_name ORDER BY begin_snapshot DESC) AS table_name, "
         f"any_value(schema_id) AS schema_id, any_value(path) AS path FROM {META}.ducklake_table GROUP BY table_id) t "
         "USING (table_id) JOIN (SELECT schema_id, any_value(schema_name) AS schema_name, any_value(path) AS path "

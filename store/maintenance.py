@@ -93,7 +93,7 @@ def maintain(lake: Lake, policy: Policy) -> Maintained:
     """Do what `plan` says.
 
     Raises:
-        WorkError: what is pinned would read differently afterwards (no file has been deleted then), or the disk refuses.
+        WorkError: what is pinned reads differently afterwards (no file has been deleted then), or the disk refuses.
     """
     with lake.commit("maintain: flush") as transaction:  # what an older version kept in the catalog
         transaction.con.execute(f"CALL ducklake_flush_inlined_data('{CATALOG}')")
@@ -203,8 +203,8 @@ def _limit(policy: Policy) -> datetime:
 def _clean(lake: Lake, policy: Policy) -> tuple[Space, Space]:
     """Delete what nothing needs and whose grace is over; what was deleted, and what waits.
 
-    Ours, because DuckLake's functions (1.0) compare times as text on a SQLite catalog, so that a grace of hours is none,
-    and find no orphan below a folder with a bracket in its name. Files go before their rows: a run that was killed
+    Ours, because DuckLake's functions (1.0) compare times as text on a SQLite catalog, so that a grace of hours is
+    none, and find no orphan below a folder with a bracket in its name. Files go before their rows: a run that was killed
     between leaves rows of files that are gone, which the next one removes.
     """
     with lake.commit("maintain: delete unused files") as transaction:

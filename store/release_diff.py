@@ -97,15 +97,15 @@ def _row_counts(
 ) -> Rows:
     """The tables whose number of rows differs."""
 
-    def count(table: str, there: bool, snapshot: int) -> int | None:
-        if not there:
+    def count(table: str, tables: dict[str, dict[str, str]], snapshot: int) -> int | None:
+        if table not in tables:
             return None
         found = con.execute(f"SELECT count(*) FROM {_at(table, snapshot)}").fetchone()
         assert found is not None
         return int(found[0])
 
     rows = [
-        {"table": table, "before": count(table, table in before, a), "after": count(table, table in after, b)}
+        {"table": table, "before": count(table, before, a), "after": count(table, after, b)}
         for table in sorted(before.keys() | after.keys())
     ]
     return [row for row in rows if row["before"] != row["after"]]

@@ -1,4 +1,4 @@
-"""Releases: names for snapshots, which maintenance may not expire; and the words by which a moment of the store is asked.
+"""Releases: names for snapshots, which maintenance may not expire; and how a moment of the store is named.
 
 Not here: what differs between two of them (`store.release_diff`), and maintenance itself (`store.maintenance`).
 """
@@ -80,7 +80,7 @@ def get_release(lake: Lake, name: str) -> Release:
 
 
 def snapshot_as_of(lake: Lake, as_of: str | int | datetime) -> int:
-    """The snapshot that is meant by a number, the name of a release, or a time (ISO 8601, UTC unless it says otherwise).
+    """The snapshot that is meant by a number, the name of a release, or a time (ISO 8601, by default UTC).
 
     Raises:
         InputError: nothing of the store is meant by it.

@@ -84,7 +84,7 @@ def _identity(source: str, properties: Sequence[str], features: Sequence[str], t
 
 
 def verify(lake: Lake, row: Mapping[str, Any]) -> str | None:
-    """What is wrong with the frozen file of a `training_sets` row; None where its content has the hash that names it."""
+    """What is wrong with the frozen file of a `training_sets` row; None where its content is what its name says."""
     file = lake.root / row["path"]
     try:
         table = pq.read_table(file)

@@ -1,4 +1,7 @@
-"""The catalogue for people: in the terminal, and as a page beside the reports. Not here: counting it (`store.catalogue`)."""
+"""The catalogue for people: in the terminal, and as a page beside the reports.
+
+Not here: counting what it says (`store.catalogue`).
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def windows(contracts: Iterable[Contract]) -> Mapping[str, float]:
 def print_catalogue(console: Console, found: Mapping[str, Any], fresh_for: Mapping[str, float], now: datetime) -> None:
     """Print the catalogue as tables, and the lineage of what predicts as a tree."""
     console.print(
-        f"Snapshot {found['snapshot']} of {found['newest_at']:%Y-%m-%d %H:%M} UTC; {found['snapshots']:,} snapshots are "
-        f"kept, {len(found['releases']):,} of them as releases."
+        f"Snapshot {found['snapshot']} of {found['newest_at']:%Y-%m-%d %H:%M} UTC; {found['snapshots']:,} snapshots "
+        f"are kept, {len(found['releases']):,} of them as releases."
     )
     sources = [
         [
