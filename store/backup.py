@@ -1,7 +1,9 @@
 """Backup and restore: a consistent copy of the store while others read and write, and its way back.
 
-Both appear whole or not at all. The catalog is copied by SQLite under the write lock, in a moment; the files it names never change, so they are copied
-after, without it. A manifest holds the hash of each. Not here: looking for damage (`store.doctor`).
+Both appear whole or not at all. The catalog is copied by SQLite under the write lock, in a moment; the files it names
+never change, so they are copied after, without it. A manifest holds the hash of each.
+
+Not here: looking for damage (`store.doctor`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,7 +86,7 @@ def plan(lake: Lake, policy: Policy) -> Maintained:
     now = Space(len(due), size(due))
     if not policy.grace_hours:
         now, later = Space(now.files + later.files, now.bytes + later.bytes), Space(0, 0)
-    return Maintained(tuple(expired), len(kept), pinned, freed, _mergeable(live), now, later)
+    return Maintained(tuple(expired), len(kept), pinned, freed, _mergeable(live).total(), now, later)
 
 
 def maintain(lake: Lake, policy: Policy) -> Maintained:
@@ -104,10 +104,9 @@ def maintain(lake: Lake, policy: Policy) -> Maintained:
             log.info("expiring %s snapshots of %s", f"{len(expired):,}", f"{len(expired) + len(kept):,}")
             transaction.con.execute(f"CALL ducklake_expire_snapshots('{CATALOG}', versions => {expired})")
     unneeded = [file for file in files if not any(file.seen_by(snapshot) for snapshot in kept)]
-    before = len(files) - len(unneeded)
-    merged = _compact(lake) if _mergeable([file for file in files if file not in unneeded]) else 0
+    tables = sorted(_mergeable(file for file in files if file not in unneeded))
+    merged = _compact(lake, tables) if tables else 0
     deleted, waiting = _clean(lake, policy)
-    log.info("%s files before, %s merged, %s deleted", f"{before:,}", f"{merged:,}", f"{deleted.files:,}")
     freed = Space(len(unneeded), sum(file.size for file in unneeded))
     return Maintained(tuple(expired), len(kept), pinned, freed, merged, deleted, waiting)
 
@@ -125,27 +124,34 @@ def _snapshots(con: duckdb.DuckDBPyConnection, policy: Policy) -> tuple[Mapping[
     return pinned, kept, sorted({snapshot for snapshot, _ in listed} - set(kept))
 
 
-def _mergeable(files: Iterable[DataFile]) -> int:
-    """How many files merging and rewriting would replace: small ones side by side, and those full of deleted rows."""
+def _mergeable(files: Iterable[DataFile]) -> Counter[str]:
+    """How many files of each table would be replaced: small ones side by side, and those full of deleted rows."""
     live = [file for file in files if file.end is None]
     deleted = {file.number: file.rows for file in live if file.kind == "deletes"}
-    full, groups = 0, Counter[tuple[str, PurePosixPath]]()
+    found, groups = Counter[str](), Counter[tuple[str, PurePosixPath]]()
     for file in live:
         if file.kind == "deletes":
             continue
         share = deleted.get(file.number, 0) / max(1, file.rows)
         if share > _DELETED_SHARE:
-            full += 1
+            found[file.table] += 1
         elif not share and file.size < _MERGED_UP_TO:
             groups[file.table, PurePosixPath(file.path).parent] += 1
-    return full + sum(count for count in groups.values() if count > 1)
+    for (table, _), count in groups.items():
+        if count > 1:
+            found[table] += count
+    return found
 
 
-def _compact(lake: Lake) -> int:
-    """Rewrite and merge files, and prove that what must stay readable reads as before. Returns how many it replaced."""
+def _compact(lake: Lake, tables: Sequence[str]) -> int:
+    """Rewrite and merge files, and prove that what must stay readable reads as before. Returns how many it replaced.
+
+    Args:
+        lake: the store.
+        tables: those of which files will be replaced.
+    """
     with lake.reader() as con:
         watched = sorted({current_snapshot(con), *pins(con)})
-        tables = sorted({file.table for file in data_files(con) if file.end is None})
         log.info("reading what is pinned, to compare it afterwards")
         before = _fingerprints(con, tables, watched)
         scheduled = len(scheduled_files(con))
@@ -204,8 +210,8 @@ def _clean(lake: Lake, policy: Policy) -> tuple[Space, Space]:
     """Delete what nothing needs and whose grace is over; what was deleted, and what waits.
 
     Ours, because DuckLake's functions (1.0) compare times as text on a SQLite catalog, so that a grace of hours is
-    none, and find no orphan below a folder with a bracket in its name. Files go before their rows: a run that was killed
-    between leaves rows of files that are gone, which the next one removes.
+    none, and find no orphan below a folder with a bracket in its name. Files go before their rows: a run that was
+    killed between leaves rows of files that are gone, which the next one removes.
     """
     with lake.commit("maintain: delete unused files") as transaction:
         waiting, due = _unused(lake, transaction.con, policy)

@@ -41,7 +41,7 @@ def print_catalogue(console: Console, found: Mapping[str, Any], fresh_for: Mappi
             f"{row['observations']:,}",
             f"{row['materials']:,}",
             _age(row["refreshed_at"], now, fresh_for.get(row["source"])),
-            ", ".join(row["properties"]),
+            _listed(row["properties"]),
         ]
         for row in found["sources"]
     ]
@@ -58,7 +58,7 @@ def print_catalogue(console: Console, found: Mapping[str, Any], fresh_for: Mappi
                 f"{row['observations']:,}",
                 f"{row['materials']:,}",
                 *(f"{row[key]:.4g}" for key in ("lowest", "median", "highest")),
-                ", ".join(row["sources"]),
+                _listed(row["sources"]),
             ]
             for row in found["properties"]
         ],
@@ -107,6 +107,11 @@ def _table(console: Console, title: str, heads: list[str], rows: list[list[str]]
     console.print(table)
 
 
+def _listed(names: list[str]) -> str:
+    """A few names, or how many there are; JSON and the page have all."""
+    return ", ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more"
+
+
 def _age(then: datetime | None, now: datetime, fresh_for: float | None) -> str:
     if then is None:
         return ""
@@ -125,8 +130,16 @@ def _trees(lineage: list[dict[str, Any]]) -> list[Tree]:
         parents.setdefault(edge["to"], []).append((edge["from"], edge["rows"]))
 
     def grow(tree: Tree, node: str) -> None:
+        observed: dict[str, list[tuple[str, int]]] = {}  # by source: it may report many properties
         for parent, rows in parents.get(node, []):
-            grow(tree.add(escape(f"{parent} ({rows:,} rows)" if rows else parent)), parent)
+            source, _, property_name = parent.removeprefix("observations ").partition("/")
+            if parent.startswith("observations "):
+                observed.setdefault(source, []).append((property_name, rows))
+            else:
+                grow(tree.add(escape(f"{parent} ({rows:,} rows)" if rows else parent)), parent)
+        for source, found in observed.items():
+            names = _listed([property_name for property_name, _ in found])
+            tree.add(escape(f"source {source}: {names} ({found[0][1]:,} rows)"))
 
     trees = []
     for node in sorted(node for node in parents if node.startswith("predictions ")):
