@@ -13,7 +13,9 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
+from pipelines.cli_store import store
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
 from schemas.errors import InputError, WorkError
@@ -29,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.add_typer(release, name="release")
+app.add_typer(store)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -172,7 +176,9 @@ def sql(
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.")],
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
-    as_of: Annotated[int | None, typer.Option("--as-of", help="Ask the store as it was on this snapshot.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Ask the store as it was: a snapshot, a release, or a time (UTC).")
+    ] = None,
 ) -> None:
     """Query the store. Read-only; it can't reach files or the network.
 
@@ -182,9 +188,11 @@ def sql(
     from pipelines.output import write_result
     from store.lake import Lake
     from store.query import connect_locked, query
+    from store.releases import snapshot_as_of
     from store.settings import Settings
 
-    con = connect_locked(Lake.of(Settings()), as_of)
+    lake = Lake.of(Settings())
+    con = connect_locked(lake, None if as_of is None else snapshot_as_of(lake, as_of))
     try:
         write_result(query(con, statement), format, output, out)
     finally:

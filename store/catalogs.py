@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CATALOG = "lake"
 _LOCK = 0x4D617453  # "MatS": the advisory lock of a database's one store
+_NO_INLINING = "DATA_INLINING_ROW_LIMIT 0"  # rows in the catalog break time travel (decision 11)
 _KEY = "catalog"  # name of the secret in memory
 
 
@@ -42,6 +43,9 @@ class Catalog(Protocol):
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
         """Attach the lake whose Parquet files lie in `data`."""
+
+    def statement(self, data: str, options: str) -> str:
+        """The SQL by which any DuckDB client attaches the lake; it brings its own keys."""
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """Attach the lake to write to it."""
@@ -71,9 +75,13 @@ class SqliteCatalog:
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
         """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls."""
-        con.execute(
+        con.execute(self.statement(data, f"META_BUSY_TIMEOUT 60000, {_NO_INLINING}, {options}"))
+
+    def statement(self, data: str, options: str) -> str:
+        """The SQL that attaches the lake."""
+        return (
             f"ATTACH 'ducklake:sqlite:{escaped(self.file.as_posix())}' AS {CATALOG} "
-            f"(DATA_PATH '{escaped(data)}', OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 60000, {options})"
+            f"(DATA_PATH '{escaped(data)}', OVERRIDE_DATA_PATH true, {options})"
         )
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
@@ -125,7 +133,7 @@ class PostgresCatalog:
         try:
             con.execute(
                 f"ATTACH 'ducklake:postgres:{address}' AS {CATALOG} "
-                f"(DATA_PATH '{escaped(data)}', META_{secret}, {options})"
+                f"(DATA_PATH '{escaped(data)}', META_{secret}, {_NO_INLINING}, {options})"
             )
         except duckdb.Error as error:
             if "does not match existing data path" not in str(error):
@@ -134,6 +142,14 @@ class PostgresCatalog:
                 f"MATSTRATA_DATA says that the store's files lie in {data.removesuffix('data/')}, but by the catalog "
                 f"{self.address} they lie elsewhere: {str(error).splitlines()[0]}"
             ) from error
+
+    def statement(self, data: str, options: str) -> str:
+        """The SQL that attaches the lake; the password comes from PGPASSWORD or ~/.pgpass."""
+        from psycopg.conninfo import make_conninfo  # deferred: 0.15 s
+
+        parts = {name: value for name, value in _parts(self.url).items() if name != "password"}
+        address = escaped(make_conninfo("", **parts))
+        return f"ATTACH 'ducklake:postgres:{address}' AS {CATALOG} (DATA_PATH '{escaped(data)}', {options})"
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """As `attach`, making the catalog where there is none."""

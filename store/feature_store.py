@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from schemas.errors import InputError
 from store.features import resolve
 from store.lake import Lake
 from store.query import connect_locked, query
+from store.releases import snapshot_as_of
 from store.training_sets import TrainingSet, select
 
 
@@ -33,8 +35,12 @@ class FeatureStore:
         self._con = con
 
     @classmethod
-    def open(cls, path: str | Path | None = None, *, as_of: int | None = None) -> Self:
+    def open(cls, path: str | Path | None = None, *, as_of: int | str | datetime | None = None) -> Self:
         """Open the embedded store in `path` (by default the store of the settings), as it is now or as of a snapshot.
+
+        Args:
+            path: the folder of the store.
+            as_of: the number of a snapshot, the name of a release, or a time (text: ISO 8601, UTC unless it says so).
 
         Raises:
             InputError: there is no store, or no such snapshot.
@@ -45,7 +51,7 @@ class FeatureStore:
             lake = Lake.of(Settings())
         else:
             lake = Lake(Path(path))
-        snapshot = lake.snapshot() if as_of is None else as_of
+        snapshot = lake.snapshot() if as_of is None else snapshot_as_of(lake, as_of)
         return cls(lake, connect_locked(lake, snapshot), snapshot)
 
     def close(self) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
     from store.settings import Settings
 
+log = logging.getLogger("matstrata.store")
+
+SILENT_WAIT = 2.0  # seconds for which a wait for the lock needs no words
 _COMPLETE: set[Hashable] = set()  # catalogs that this process found complete; looking takes 70 ms
 _DUCKDB_TYPES = {
     "string": "VARCHAR",
@@ -227,7 +232,7 @@ class Lake:
         """
         if not message.strip():
             raise InputError("a commit needs a message")
-        with self.locked():
+        with self.locked(message):
             con = self._connect()
             try:
                 self._attach(con, None)
@@ -253,28 +258,62 @@ class Lake:
                 con.close()
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold off all other writers.
+    def locked(self, purpose: str) -> Iterator[None]:
+        """Keep every other writer off; `commit` does so itself.
+
+        A wait of more than a moment is logged, with who holds the lock, since when and for what.
+
+        Args:
+            purpose: what the waiting others are told.
 
         Raises:
-            WorkError: another one held the lock too long, or the folder can't be written.
+            WorkError: another writer held the lock too long, or the folder can't be written.
         """
-        lock = FileLock(self.root / "write.lock", timeout=self.lock_timeout)
+        lock, owner = FileLock(self.root / "write.lock"), self.root / "write.owner"
+        moment = min(SILENT_WAIT, self.lock_timeout)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            try:
+                lock.acquire(timeout=moment)
+            except Timeout:
+                log.warning("waiting for another writer: %s", _description(owner))
+                lock.acquire(timeout=self.lock_timeout - moment)
         except Timeout as error:
             raise WorkError(
-                f"another writer has held {self.root} for {self.lock_timeout:g} s; wait for it to end, "
-                "or raise MATSTRATA_LOCK_TIMEOUT"
+                f"another writer has held {self.root} for {self.lock_timeout:g} s: {_description(owner)}; wait for it "
+                "to end, or raise MATSTRATA_LOCK_TIMEOUT"
             ) from error
         except OSError as error:
             raise WorkError(f"the store folder {self.root} can't be written: {error}") from error
         try:
+            with suppress(OSError):  # it informs, no more
+                owner.write_text(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {purpose}")
             with self.catalog.locked(self.lock_timeout):
                 yield
         finally:
+            with suppress(OSError):
+                owner.unlink(missing_ok=True)
             lock.release()
+
+    def lock_owner(self) -> str | None:
+        """Who writes just now, since when and for what; None where nobody does."""
+        lock = FileLock(self.root / "write.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return _description(self.root / "write.owner")
+        except OSError:  # where nothing can be written, nobody writes
+            return None
+        lock.release()
+        return None
+
+
+def _description(owner: Path) -> str:
+    """What the holder of the lock wrote beside it, if it came to that."""
+    try:
+        return owner.read_text(encoding="utf-8") or "a process that does not say which"
+    except OSError:
+        return "a process that does not say which"
 
 
 def _is_refusal(error: duckdb.Error) -> bool:

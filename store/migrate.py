@@ -64,7 +64,7 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
     """
     if not source.exists():
         raise InputError(f"there is no store in {source.address}: nothing to migrate")
-    with source.locked(), target.catalog.locked(target.lock_timeout):
+    with source.locked("migrate the store"), target.catalog.locked(target.lock_timeout):
         if target.catalog.identity() is not None and not _is_bare(target):
             raise InputError(f"{target.address} holds a store already; migrate into an empty database and folder")
         target.files.prepare()

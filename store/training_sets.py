@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -72,8 +73,23 @@ def select(
     ).to_arrow_table()
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
-    identity = hashlib.sha256(repr((source, tuple(properties), versions)).encode() + content_hash(table)).hexdigest()
+    identity = _identity(source, properties, versions, table)
     return TrainingSet(identity, source, tuple(properties), versions, current_snapshot(con), table)
+
+
+def _identity(source: str, properties: Sequence[str], features: Sequence[str], table: pa.Table) -> str:
+    """The training set's name: a hash of what was asked for and what came out."""
+    return hashlib.sha256(repr((source, tuple(properties), tuple(features))).encode() + content_hash(table)).hexdigest()
+
+
+def verify(lake: Lake, row: Mapping[str, Any]) -> str | None:
+    """What is wrong with the frozen file of a `training_sets` row; None where its content is what its name says."""
+    try:
+        table = pq.read_table(io.BytesIO(lake.files.read(row["path"])))
+    except (OSError, pa.ArrowException) as error:
+        return f"{row['path']} can't be read: {str(error).splitlines()[0]}"
+    found = _identity(row["source"], row["properties"], row["features"], table)
+    return None if found == row["training_set_id"] else f"the content of {row['path']} has the hash {found[:12]}…"
 
 
 def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:
