@@ -129,7 +129,9 @@ def _appearing(target: Path) -> Iterator[Path]:
         yield partial
         partial.replace(target)
     except (OSError, sqlite3.Error) as error:
-        raise WorkError(f"the copy to {target} failed, and nothing of it is left: {error}; check free space and permissions") from error
+        raise WorkError(
+            f"the copy to {target} failed, and nothing of it is left: {error}; check free space and permissions"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

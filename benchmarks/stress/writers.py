@@ -33,7 +33,7 @@ for commit in range(commits):
 """
 
 READER = f"""
-import sys
+import sys, time
 from pathlib import Path
 from store.lake import Lake
 lake, looks, last = Lake(Path(sys.argv[1])), 0, 0
@@ -46,6 +46,7 @@ while not Path(sys.argv[2]).exists():
     assert a == b and a % {ROWS} == 0, (a, b)
     assert snapshot >= last, (snapshot, last)
     looks, last = looks + 1, snapshot
+    time.sleep(0.2)
 print(looks)
 """
 

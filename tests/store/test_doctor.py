@@ -115,8 +115,8 @@ def test_bytes_changed_inside_are_found_by_a_deep_look(sound):
     for position in range(4, min(400, len(content) - 2000)):
         content[position] ^= 0xFF
     file.write_bytes(content)
-    assert damages(examine(sound)) == [] or damages(examine(sound)) == ["catalog"]
-    assert "data" in damages(examine(sound, deep=True))
+    assert damages(examine(sound)) in ([], ["data"]), "whether by chance what was counted lay there"
+    assert damages(examine(sound, deep=True)) == ["data"]
 
 
 def test_a_file_with_other_rows_in_it(sound):
