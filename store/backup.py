@@ -128,8 +128,10 @@ def _appearing(target: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
         partial.replace(target)
-    except OSError as error:
-        raise WorkError(f"{target} can't be written: {error}; check free space and permissions") from error
+    except (OSError, sqlite3.Error) as error:
+        raise WorkError(
+            f"the copy to {target} failed, and nothing of it is left: {error}; check free space and permissions"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -77,7 +77,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
             files = data_files(con)
             findings = list(_data(lake, con, files, deep=deep))
             if not any(finding.damage for finding in findings):  # else counting fails for the same reason
-                findings += [*_counts(con), *_keys(con)]
+                findings += _counted(con)
             findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con)]
             looked_at = {
                 "files": len(files),
@@ -157,6 +157,14 @@ def _unreadable(path: Path, file: DataFile) -> str | None:
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"can't be read to the end: {str(error).splitlines()[0]}"
     return None if rows == file.rows else f"holds {rows:,} rows instead of {file.rows:,}"
+
+
+def _counted(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    try:
+        return [*_counts(con), *_keys(con)]
+    except duckdb.Error as error:
+        mend = "'matstrata doctor --deep' names the file; " + _RESTORE.format("make the store anew")
+        return [Finding("data", True, f"a table can't be read: {str(error).splitlines()[0]}", mend)]
 
 
 def _counts(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

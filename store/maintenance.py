@@ -218,7 +218,10 @@ def _clean(lake: Lake, policy: Policy) -> tuple[Space, Space]:
         waiting, due = _unused(lake, transaction.con, policy)
         freed = Space(sum(file.exists() for file in due), size(due))
         for file in due:
-            file.unlink(missing_ok=True)
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as error:
+                raise WorkError(f"{file} can't be deleted: {error}; what came before is done, run it again") from error
         gone = [file.number for file in scheduled_files(transaction.con) if not (lake.data / file.path).exists()]
         if gone:
             forget_scheduled(transaction.con, gone)
