@@ -186,11 +186,12 @@ _TABLES = (
             Column("version", WHOLE, "rises by itself when the signature changes"),
             Column("entity", TEXT, "what a row describes: material, structure or molecule"),
             Column("columns", TEXTS, "names of the descriptors"),
-            Column("signature", TEXT, "hash of code, parameters, columns and data tables"),
+            Column("signature", TEXT, "hash of code, parameters, columns, data tables and library versions"),
             Column("parameters", TEXT, "JSON of the parameters"),
             Column("created_snapshot", WHOLE, "snapshot on which this version was created"),
             Column("rows", WHOLE, "entities described"),
             Column("created_at", MOMENT, "when"),
+            Column("deprecated", TEXT, "why this version should not be used any more; null while it may be"),
         ),
     ),
     Table(
@@ -201,6 +202,7 @@ _TABLES = (
             Column("version", WHOLE, "its version"),
             Column("entity_id", TEXT, "the entity"),
             Column("reason", TEXT, "why not, in a sentence"),
+            Column("input_hash", TEXT, "hash of what it was computed from: once that changes, it is tried again"),
         ),
     ),
     Table(
