@@ -138,7 +138,7 @@ def materialise(
     with lake.reader() as con:
         version = _version_with(con, feature_set.name, wanted)
         assert version is not None
-        rows = registered(con, feature_set.name, version)["rows"]
+        rows = versions(con)[f"{feature_set.name}_v{version}"]["rows"]
         return Materialised(feature_set.name, version, computed, failed, rows, current_snapshot(con))
 
 
@@ -176,8 +176,11 @@ def deprecate(lake: Lake, label: str, reason: str | None, *, newest: bool = Fals
     """
     with lake.commit(f"{'deprecate' if reason else 'restore'} features {label}") as transaction:
         con = transaction.con
-        name, version = split_label(con, label)
-        if reason and not newest and version == latest_version(con, name):
+        known = versions(con)
+        if label not in known:
+            raise InputError(f"{label!r} is no version of a feature set; there are: {', '.join(known) or 'none yet'}")
+        name, version = known[label]["name"], known[label]["version"]
+        if reason and not newest and known[label]["deprecated"] is None and _newest(known, name) is known[label]:
             raise InputError(
                 f"{label} is the version that {name!r} means; deprecate it with --newest if that is what you want"
             )
@@ -193,15 +196,7 @@ def latest_version(con: duckdb.DuckDBPyConnection, name: str) -> int:
     Raises:
         InputError: the set was never materialised, or all its versions are deprecated; the message says which.
     """
-    versions = {version: note for known, version, note in _known(con) if known == name}
-    usable = [version for version, note in versions.items() if note is None]
-    if not versions:
-        names = sorted({known for known, *_ in _known(con)})
-        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(names) or 'none yet'}")
-    if not usable:
-        listed = ", ".join(f"{name}_v{version}" for version in sorted(versions))
-        raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
-    return max(usable)
+    return int(_newest(versions(con), name)["version"])
 
 
 def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, ...]:
@@ -210,32 +205,35 @@ def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, 
     Raises:
         InputError: there is no such feature set or version.
     """
-    known = {f"{name}_v{version}" for name, version, _ in _known(con)}
-    return tuple(dict.fromkeys(name if name in known else f"{name}_v{latest_version(con, name)}" for name in names))
+    return tuple(resolved(con, names))
 
 
-def split_label(con: duckdb.DuckDBPyConnection, label: str) -> tuple[str, int]:
-    """Name and version of 'magpie_v2'.
-
-    Raises:
-        InputError: there is no such version; the message lists those that exist.
-    """
-    known = {f"{name}_v{version}": (name, version) for name, version, _ in _known(con)}
-    if label not in known:
-        raise InputError(f"{label!r} is no version of a feature set; there are: {', '.join(known) or 'none yet'}")
-    return known[label]
+def resolved(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """As `resolve`, with the `feature_sets` row of each."""
+    known = versions(con)
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        row = known[name] if name in known else _newest(known, name)
+        found[f"{row['name']}_v{row['version']}"] = row
+    return found
 
 
-def registered(con: duckdb.DuckDBPyConnection, name: str, version: int) -> dict[str, Any]:
-    """The `feature_sets` row of a version that exists."""
-    found = con.execute(f"SELECT * FROM feature_sets WHERE name = '{name}' AND version = {version:d}")
-    return found.to_arrow_table().to_pylist()[0]
-
-
-def _known(con: duckdb.DuckDBPyConnection) -> list[tuple[str, int, str | None]]:
-    """Name, version and mark of all versions; an old snapshot may have no marks yet."""
+def versions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """The `feature_sets` row of every version, by name and version: 'magpie_v2'."""
     rows = con.execute("FROM feature_sets ORDER BY name, version").to_arrow_table().to_pylist()
-    return [(row["name"], row["version"], row.get("deprecated")) for row in rows]
+    return {f"{row['name']}_v{row['version']}": row for row in rows}
+
+
+def _newest(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    named = [row for row in known.values() if row["name"] == name]
+    if not named:
+        names = dict.fromkeys(row["name"] for row in known.values())
+        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(names) or 'none yet'}")
+    usable = [row for row in named if row.get("deprecated") is None]  # a snapshot of before knows no such column
+    if not usable:
+        listed = ", ".join(f"{name}_v{row['version']}" for row in named)
+        raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
+    return usable[-1]
 
 
 def _version_with(con: duckdb.DuckDBPyConnection, name: str, wanted: str) -> int | None:

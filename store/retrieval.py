@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from schemas.composition import FormulaError, parse_formula
 from schemas.errors import InputError
-from store.features import ENTITIES, FeatureSet, compute_for, registered, resolve, split_label
+from store.features import ENTITIES, FeatureSet, compute_for, resolved
 from store.results import Tabular
 
 _THREADS = 2  # Arrow's take releases the GIL; more threads only wait for memory
@@ -76,13 +76,12 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     Raises:
         InputError: there is no such feature set, none was named, or they describe different entities.
     """
-    labels = resolve(con, names)
-    if not labels:
+    found = resolved(con, names)
+    if not found:
         raise InputError("name at least one feature set, e.g. ['magpie']")
-    rows = tuple(registered(con, *split_label(con, label)) for label in labels)
-    if len({row["entity"] for row in rows}) > 1:
-        raise InputError(f"{', '.join(labels)} describe different entities; ask for those of one at a time")
-    return Chosen(labels, rows)
+    if len({row["entity"] for row in found.values()}) > 1:
+        raise InputError(f"{', '.join(found)} describe different entities; ask for those of one at a time")
+    return Chosen(tuple(found), tuple(found.values()))
 
 
 def features_for(
@@ -105,43 +104,49 @@ def features_for(
         InputError: entities are no texts, or one of `new` computes differently from the version chosen.
     """
     encoded = _texts(entities).dictionary_encode()
-    ids, reasons = _identify(con, encoded.dictionary, chosen.key)
-    columns, why = look_up(con, ids, encoded.indices, chosen, reasons, new)
+    rows = _matching(con, f"FROM features.{chosen.labels[0]}", encoded.dictionary, chosen.key)
+    named = _identify(con, encoded.dictionary, rows, chosen)
+    columns, why = _describe(con, named, encoded.indices, chosen, new)
     found = {
         "entity": encoded.dictionary_decode(),
-        chosen.key: ids.take(encoded.indices),
+        chosen.key: named.ids.take(encoded.indices),
         **columns,
         "reason": pc.if_else(encoded.indices.is_null(), "no entity was given", why),
     }
     return Features(pa.table(found), chosen.labels, snapshot, chosen.notes)
 
 
-def look_up(
+def features_of_labelled(
+    con: duckdb.DuckDBPyConnection, material_ids: pa.ChunkedArray, chosen: Chosen
+) -> tuple[dict[str, pa.Array], pa.Array]:
+    """The descriptor columns of rows that name materials of the store, and why some are missing."""
+    encoded = material_ids.combine_chunks().dictionary_encode()
+    rows = _matching(con, f"FROM features.{chosen.labels[0]}", encoded.dictionary, chosen.key)
+    return _describe(con, _Named(encoded.dictionary, {}, rows), encoded.indices, chosen, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Entities, each once: their ids, why an id is null or not in the store, and what the first set has of them."""
+
+    ids: pa.Array
+    reasons: Mapping[int, str]
+    rows: pa.Table
+
+
+def _describe(
     con: duckdb.DuckDBPyConnection,
-    ids: pa.Array,
+    named: _Named,
     position: pa.Array,
     chosen: Chosen,
-    reasons: Mapping[int, str] | None = None,
-    new: Mapping[str, FeatureSet] | None = None,
+    new: Mapping[str, FeatureSet] | None,
 ) -> tuple[dict[str, pa.Array], pa.Array]:
-    """The descriptors of ids, and per row why some are missing.
-
-    Args:
-        con: a reader of the store.
-        ids: (m,) distinct ids, null where an entity has none.
-        position: (n,) which of `ids` each row is about.
-        chosen: the feature sets.
-        reasons: why ids are null or unknown, by position in `ids`.
-        new: as for `features_for`.
-
-    Returns:
-        The columns (n,) by name, and the reasons (n,), null where all is known.
-    """
-    reasons = reasons or {}
+    """The columns (n,) by name for rows that are about `named` at `position` (n,), and (n,) why some are null."""
+    ids = named.ids
     columns: dict[str, pa.Array] = {}
-    missing: dict[int, list[str]] = {i: [reason] for i, reason in reasons.items() if not ids[i].is_valid}
+    missing: dict[int, list[str]] = {i: [reason] for i, reason in named.reasons.items() if not ids[i].is_valid}
     for label, row in zip(chosen.labels, chosen.rows, strict=True):
-        rows = _matching(con, f"FROM features.{label}", ids, chosen.key)
+        rows = _matching(con, f"FROM features.{label}", ids, chosen.key) if columns else named.rows
         at, absent = _places(ids, rows[chosen.key])
         failed = _failures(con, row, ids) if absent else {}
         if absent and new is not None and row["entity"] == "material":
@@ -150,7 +155,7 @@ def look_up(
             at, absent = _places(ids, rows[chosen.key])
         for i in absent:
             known = failed.get(ids[i].as_py())
-            why = reasons.get(i, f"not described by {label} yet") if known is None else f"{label}: {known}"
+            why = named.reasons.get(i, f"not described by {label} yet") if known is None else f"{label}: {known}"
             missing.setdefault(i, []).append(why)
         names = chosen.column_names(label)
         columns |= dict(zip(names.values(), _take_all(rows, names, at.take(position)), strict=True))
@@ -169,24 +174,26 @@ def _texts(entities: Any) -> pa.Array:
         raise InputError(f"entities are ids or formulas, as text: {error}") from error
 
 
-def _identify(con: duckdb.DuckDBPyConnection, texts: pa.Array, key: str) -> tuple[pa.Array, dict[int, str]]:
-    """The id that each text means, null where it means none; and why, by position, it is none or not in the store."""
-    entity, relation = next((name, entity.relation) for name, entity in ENTITIES.items() if entity.key == key)
-    held = f"SELECT {key} FROM {relation}"
-    _, strange = _places(texts, _matching(con, held, texts, key)[key])
+def _identify(con: duckdb.DuckDBPyConnection, texts: pa.Array, rows: pa.Table, chosen: Chosen) -> _Named:
+    """The ids that texts mean. `rows` are those that the first feature set has of them, taken for ids as they are."""
+    _, strange = _places(texts, rows[chosen.key])
     if not strange:
-        return texts, {}
-    ids = texts.to_pylist()
-    reasons = {i: f"the store holds no {entity} {ids[i]}" for i in strange}
+        return _Named(texts, {}, rows)
+    entity = chosen.rows[0]["entity"]
+    ids, reasons = texts.to_pylist(), {}
     if entity == "material":
         for i in strange:
             try:
                 ids[i] = parse_formula(ids[i]).material_id
             except FormulaError as error:
                 ids[i], reasons[i] = None, str(error)
-        found = _matching(con, held, pa.array([ids[i] for i in strange], pa.string()), key)[key].to_pylist()
-        reasons = {i: reason for i, reason in reasons.items() if ids[i] is None or ids[i] not in set(found)}
-    return pa.array(ids, pa.string()), reasons
+    meant = pa.array([ids[i] for i in strange], pa.string())
+    found = _matching(con, f"SELECT {chosen.key} FROM {ENTITIES[entity].relation}", meant, chosen.key)
+    held = set(found[chosen.key].to_pylist())
+    reasons |= {i: f"the store holds no {entity} {ids[i]}" for i in strange if ids[i] and ids[i] not in held}
+    others = pc.unique(meant.filter(pc.invert(pc.is_in(meant, value_set=rows[chosen.key].combine_chunks()))))
+    more = _matching(con, f"FROM features.{chosen.labels[0]}", others, chosen.key)
+    return _Named(pa.array(ids, pa.string()), reasons, pa.concat_tables([rows, more]))
 
 
 def _matching(con: duckdb.DuckDBPyConnection, query: str, ids: pa.Array, key: str) -> pa.Table:
