@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_dataset import dataset
+from pipelines.cli_features import features
 from pipelines.cli_sources import sources
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
@@ -29,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.add_typer(features, name="features")
+app.add_typer(dataset, name="dataset")
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")

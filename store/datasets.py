@@ -1,6 +1,6 @@
 """Datasets: frozen training sets that people name, list, check and make again from their manifest.
 
-Not here: selecting and freezing (`store.labelled`, `store.training_sets`), nor publishing them (`pipelines.publishing`).
+Not here: selecting (`store.labelled`) and freezing (`store.training_sets`), nor publishing (`pipelines.publishing`).
 """
 
 from __future__ import annotations
@@ -99,13 +99,13 @@ def load(lake: Lake, manifest: Mapping[str, Any]) -> pa.Table:
     Raises:
         WorkError: the file is lost, and the store gives something else now.
     """
-    frozen = read_frozen(lake, manifest["training_set_id"])
-    if frozen is not None and frozen[1] == manifest["file_sha256"]:
-        return frozen[0]
+    frozen = read_frozen(lake, manifest["training_set_id"], manifest["file_sha256"])
+    if isinstance(frozen, pa.Table):
+        return frozen
     anew = rebuild(lake, manifest)
     if anew.content_sha256 != manifest["content_sha256"]:
         raise WorkError(
-            f"the file of training set {manifest['training_set_id'][:12]} is lost or damaged, and the store gives "
+            f"the file of training set {manifest['training_set_id'][:12]} is {frozen}, and the store gives "
             f"{anew.content_sha256[:12]} where {manifest['content_sha256'][:12]} was frozen; restore a backup"
         )
     return anew.table
@@ -127,13 +127,11 @@ def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
 def verify(lake: Lake, manifest: Mapping[str, Any]) -> Verified:
     """Hold the frozen file, and the set made anew from the store, against the manifest."""
     wanted = manifest["content_sha256"]
-    frozen = read_frozen(lake, manifest["training_set_id"])
-    if frozen is None:
-        file = "lost"
-    elif frozen[1] != manifest["file_sha256"] or content_hash(frozen[0]).hex() != wanted:
-        file = "damaged"
+    frozen = read_frozen(lake, manifest["training_set_id"], manifest["file_sha256"])
+    if isinstance(frozen, pa.Table):
+        file = "identical" if content_hash(frozen).hex() == wanted else "different"
     else:
-        file = "identical"
+        file = frozen
     try:
         rebuilt = "identical" if rebuild(lake, manifest).content_sha256 == wanted else "different"
     except InputError as error:

@@ -224,6 +224,24 @@ def versions(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
     return {f"{row['name']}_v{row['version']}": row for row in rows}
 
 
+def failure_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many entities could not be described, by version."""
+    return dict(
+        con.execute("SELECT name || '_v' || version, count(*) FROM feature_failures GROUP BY ALL ORDER BY 1").fetchall()
+    )
+
+
+def failure_reasons(lake: Lake, name: str, version: int) -> dict[str, int]:
+    """Why entities could not be described by a version, the most frequent reason first."""
+    with lake.reader() as con:
+        found = con.execute(
+            "SELECT reason, count(*) AS n FROM feature_failures WHERE name = ? AND version = ? "
+            "GROUP BY reason ORDER BY n DESC, reason",
+            [name, version],
+        ).fetchall()
+    return dict(found)
+
+
 def _newest(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     named = [row for row in known.values() if row["name"] == name]
     if not named:

@@ -175,13 +175,15 @@ def write_frozen(lake: Lake, training_set_id: str, table: pa.Table) -> str:
     return digest
 
 
-def read_frozen(lake: Lake, training_set_id: str) -> tuple[pa.Table, str] | None:
-    """The frozen table and the SHA-256 of its file; None where there is no such file."""
+def read_frozen(lake: Lake, training_set_id: str, file_sha256: str) -> pa.Table | str:
+    """The frozen table; or in a word what became of its file, which must have the given SHA-256."""
     try:
         content = training_set_file(lake, training_set_id).read_bytes()
     except FileNotFoundError:
-        return None
-    return pq.read_table(pa.BufferReader(content)), hashlib.sha256(content).hexdigest()
+        return "lost"
+    if hashlib.sha256(content).hexdigest() != file_sha256:
+        return "damaged"
+    return pq.read_table(pa.BufferReader(content))
 
 
 def content_hash(table: pa.Table) -> bytes:
