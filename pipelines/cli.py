@@ -13,6 +13,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_dataset import dataset
+from pipelines.cli_features import features
 from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
 from pipelines.cli_store import store
@@ -31,6 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.add_typer(features, name="features")
+app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
 
@@ -186,13 +190,13 @@ def sql(
     training_sets, models, model_metrics, out_of_fold, predictions. 'DESCRIBE observations' shows columns.
     """
     from pipelines.output import write_result
+    from store.as_of import resolve_as_of
     from store.lake import Lake
     from store.query import connect_locked, query
-    from store.releases import snapshot_as_of
     from store.settings import Settings
 
     lake = Lake.of(Settings())
-    con = connect_locked(lake, None if as_of is None else snapshot_as_of(lake, as_of))
+    con = connect_locked(lake, None if as_of is None else resolve_as_of(lake, as_of))
     try:
         write_result(query(con, statement), format, output, out)
     finally:

@@ -25,6 +25,7 @@ from schemas.ensembles import EnsembleSpec, get_ensemble
 from schemas.errors import InputError
 from schemas.properties import get_property
 from store import models
+from store.features import compute_for
 from store.lake import Lake
 from store.settings import Settings
 
@@ -158,11 +159,7 @@ class Predictor:
     def _describe(self, compositions: Sequence[Composition]) -> tuple[NDArray[np.float64], list[str | None]]:
         elements = pa.array([list(c.elements) for c in compositions], pa.list_(pa.string()))
         fractions = pa.array([list(c.fractions) for c in compositions], pa.list_(pa.float64()))
-        computed = [feature_set.compute(elements, fractions) for feature_set in self._feature_sets]
-        reasons = [
-            next((r for r in each if r is not None), None) for each in zip(*(r for _, r in computed), strict=True)
-        ]
-        return np.hstack([matrix for matrix, _ in computed]), reasons
+        return compute_for(self._feature_sets, elements, fractions)
 
     def _answer(
         self, compositions: Sequence[Composition], features: NDArray[np.float64], usable: list[int]

@@ -7,6 +7,7 @@ Not here: mending; that is what `matstrata maintain`, `restore` and the pipeline
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -210,13 +211,15 @@ def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    from store.training_sets import verify  # deferred: 0.1 s, numpy and pyarrow
+    from store.training_sets import read_frozen  # deferred: 0.1 s, numpy and pyarrow
 
     for row in _rows(con, "SELECT * FROM training_sets ORDER BY training_set_id, ensemble"):
-        wrong = verify(lake, row)
-        if wrong:
-            what = f"training set {row['ensemble']}/{row['source']} {row['training_set_id'][:12]}: {wrong}"
-            mend = "delete the file if it is there, then 'matstrata run' freezes it again"
+        manifest = json.loads(row["manifest"] or "{}")  # none where it was frozen before manifests were kept
+        frozen = read_frozen(lake, row["training_set_id"], manifest.get("file_sha256"))
+        if isinstance(frozen, str):
+            whose = row["name"] or f"{row['ensemble']}/{row['source']}"
+            what = f"training set {whose} {row['training_set_id'][:12]}: its file {row['path']} is {frozen}"
+            mend = "delete the file if it is there; 'matstrata run' or 'matstrata dataset build' freezes the set again"
             yield Finding("training sets", True, what, mend)
 
 

@@ -80,31 +80,6 @@ def get_release(lake: Lake, name: str) -> Release:
         return _get(con, name)
 
 
-def snapshot_as_of(lake: Lake, as_of: str | int | datetime) -> int:
-    """The snapshot that is meant by a number, the name of a release, or a time (ISO 8601, by default UTC).
-
-    Raises:
-        InputError: nothing of the store is meant by it.
-    """
-    if isinstance(as_of, int):
-        return as_of
-    if isinstance(as_of, str) and as_of.isascii() and as_of.isdigit():
-        return int(as_of)
-    with lake.reader() as con:
-        moment = as_of if isinstance(as_of, datetime) else _moment(as_of)
-        if moment is None:
-            return _get(con, str(as_of)).snapshot
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found = con.execute(
-            "SELECT max(snapshot_id), (SELECT min(snapshot_time) FROM lake.snapshots()) FROM lake.snapshots() "
-            f"WHERE snapshot_time <= '{moment.isoformat()}'::TIMESTAMPTZ"
-        ).fetchone()
-    assert found is not None
-    if found[0] is None:
-        raise InputError(f"the store holds nothing as of {moment.isoformat()}; its oldest snapshot is of {found[1]}")
-    return int(found[0])
-
-
 def attach_statement(lake: Lake, snapshot: int) -> str:
     """The SQL by which any DuckDB client sees the store as of a snapshot, read-only."""
     extensions = "; ".join(f"INSTALL {name}" for name in ("ducklake", lake.catalog.extension, *lake.files.extensions))
@@ -139,13 +114,6 @@ def _get(con: duckdb.DuckDBPyConnection, name: str) -> Release:
             "'matstrata status' shows the newest snapshots"
         )
     return known[name]
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _nothing_since(con: duckdb.DuckDBPyConnection, snapshot: int) -> bool:

@@ -5,6 +5,7 @@ Not here: making them (`store.lake`).
 
 from __future__ import annotations
 
+# The order in which files are read must not show, not even in the last bit: sums are sorted, ties are broken by value.
 _LABELS = """
 WITH candidates AS (
     SELECT o.material_id, o.property, o.source, o.kind, o.method, o.unit, o.value, o.rank, s.policy,
@@ -17,8 +18,10 @@ WITH candidates AS (
 )
 SELECT material_id, property, source, kind, method, any_value(unit) AS unit,
     coalesce(CASE any_value(policy)
-        WHEN 'mean' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
-        WHEN 'lowest_energy' THEN arg_min(value, rank) WHEN 'newest' THEN arg_max(value, rank)
+        WHEN 'mean' THEN list_avg(list(value ORDER BY value) FILTER (policy = 'mean'))
+        WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
+        WHEN 'lowest_energy' THEN arg_min(value, (rank, value)) FILTER (rank IS NOT NULL)
+        WHEN 'newest' THEN arg_max(value, (rank, value)) FILTER (rank IS NOT NULL)
     END, median(value)) AS value,
     count(*) AS n_observations, max(value) - min(value) AS spread, any_value(policy) AS policy
 FROM chosen WHERE taken GROUP BY material_id, property, source, kind, method
