@@ -15,6 +15,7 @@ import typer
 
 from pipelines.cli_dataset import dataset
 from pipelines.cli_features import features
+from pipelines.cli_migrate import migrate
 from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
 from pipelines.cli_store import store
@@ -37,6 +38,7 @@ app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
+app.command()(migrate)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -142,10 +144,10 @@ def conflicts(
     import json
 
     from pipelines.output import grid
-    from store.conflicts import TIMES
     from store.conflicts import conflicts as find
     from store.lake import Lake
     from store.settings import Settings
+    from store.views import TIMES
 
     threshold, rows = find(Lake.of(Settings()), property, kind)
     if as_json:
@@ -177,18 +179,23 @@ def cite(
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
 def sql(
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.")],
+    statement: Annotated[
+        str | None,
+        typer.Argument(metavar="[SQL]", help="One reading statement, e.g. 'SHOW ALL TABLES'.  [default: ask for some]"),
+    ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Ask the store as it was: a snapshot, a release, or a time (UTC).")
     ] = None,
 ) -> None:
-    """Query the store. Read-only; it can't reach files or the network.
+    """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
-    Tables: sources, materials, observations, labels, rejections, validations, feature_sets, features.<name>_v<version>,
-    training_sets, models, model_metrics, out_of_fold, predictions. 'DESCRIBE observations' shows columns.
+    Tables: sources, materials, observations, rejections, validations, feature_sets, features.<name>_v<version>,
+    training_sets, models, model_metrics, out_of_fold, predictions. Views: labels, labels_wide, coverage, conflicts,
+    lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
     """
+    from pipelines.cli_sql import interruptible
     from pipelines.output import write_result
     from store.as_of import resolve_as_of
     from store.lake import Lake
@@ -197,8 +204,22 @@ def sql(
 
     lake = Lake.of(Settings())
     con = connect_locked(lake, None if as_of is None else resolve_as_of(lake, as_of))
+    # rows that run over the terminal are progress enough
+    quiet = output is None and format != Format.TABLE and sys.stdout.isatty()
+
+    def run(text: str) -> None:
+        interruptible(con, lambda: write_result(query(con, text), format, output, out), quiet=quiet)
+
     try:
-        write_result(query(con, statement), format, output, out)
+        if statement is not None:
+            run(statement)
+            return
+        from pipelines.sql_prompt import from_stream, prompt
+
+        if sys.stdin.isatty():
+            prompt(con, run)
+        else:
+            from_stream(sys.stdin, run)
     finally:
         con.close()
 

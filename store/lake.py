@@ -25,7 +25,7 @@ from store.catalogs import CATALOG, Catalog, PostgresCatalog, SqliteCatalog
 from store.extensions import connect, escaped
 from store.files import Files, LocalFiles, files_at
 from store.signatures import signature
-from store.views import VIEWS
+from store.views import VIEWS, WIDE, wide_view
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -350,14 +350,38 @@ def _wanting(con: duckdb.DuckDBPyConnection) -> list[str]:
     schemas = con.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = '{CATALOG}'").fetchall()
     if ("features",) not in schemas:
         statements.append("CREATE SCHEMA features")
-    comments = dict(
-        con.execute(f"SELECT view_name, comment FROM duckdb_views() WHERE database_name = '{CATALOG}'").fetchall()
-    )
+    views = _views(con)
     for name, (row, definition) in VIEWS.items():
-        comment = f"{row} ({signature(definition)[:8]})"
-        if comments.get(name) != comment:
-            statements += [f"CREATE OR REPLACE VIEW {name} AS {definition}", f"COMMENT ON VIEW {name} IS '{comment}'"]
+        statements += _replace_view(views, name, row, definition)
+    if WIDE not in views:
+        statements += _replace_view(views, WIDE, *wide_view(_methods(con) if "observations" in tables else []))
     return statements
+
+
+def refresh_wide_view(con: duckdb.DuckDBPyConnection) -> None:
+    """Give `labels_wide` the columns of the properties and methods that there are now."""
+    for statement in _replace_view(_views(con), WIDE, *wide_view(_methods(con))):
+        con.execute(statement)
+
+
+def _methods(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    return con.execute("SELECT DISTINCT property, kind, method FROM observations WHERE method <> ''").fetchall()
+
+
+def _views(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    found = con.execute(f"SELECT view_name, comment FROM duckdb_views() WHERE database_name = '{CATALOG}'").fetchall()
+    return dict(found)
+
+
+def _replace_view(views: Mapping[str, str], name: str, row: str, definition: str) -> list[str]:
+    """The DDL of a view, where it is another than the one there; its comment ends with a hash that tells."""
+    comment = f"{row} ({signature(definition)[:8]})"
+    if views.get(name) == comment:
+        return []
+    return [
+        f"CREATE OR REPLACE VIEW {name} AS {definition}",
+        f"COMMENT ON VIEW {name} IS '{escaped(comment)}'",
+    ]
 
 
 def create_statements(table: Table) -> list[str]:

@@ -65,7 +65,9 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
     if not source.exists():
         raise InputError(f"there is no store in {source.address}: nothing to migrate")
     with source.locked("migrate the store"), target.catalog.locked(target.lock_timeout):
-        if target.catalog.identity() is not None and not _is_bare(target):
+        rows = _digests(source)
+        done = target.catalog.identity() is not None and not _is_bare(target)
+        if done and _digests(target) != rows:
             raise InputError(f"{target.address} holds a store already; migrate into an empty database and folder")
         target.files.prepare()
         wanted = {name: size for folder in _FOLDERS for name, size in source.files.sizes(folder).items()}
@@ -77,8 +79,7 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
                 "migrate into an empty place"
             )
         missing = sorted(name for name, size in wanted.items() if there.get(name) != size)
-        rows = _digests(source)
-        if not dry_run:
+        if not dry_run and not done:
             log.info("copying %d of %d files to %s", len(missing), len(wanted), target.files.address)
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 for _ in pool.map(lambda name: target.files.write(name, source.files.read(name)), missing):
@@ -86,23 +87,32 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
             log.info("copying the catalog to %s", target.catalog.address)
             _copy_catalog(source, target)
             log.info("comparing %d tables", len(rows))
-            arrived = _digests(target)
-            if arrived != rows or target.snapshot() != source.snapshot():
-                different = ", ".join(sorted(name for name in rows if arrived.get(name) != rows[name]))
-                _clear(target)
-                raise WorkError(f"{target.address} holds other rows than {source.address}: {different}; it was emptied")
+            _compare(target, rows)
         with source.reader() as con:
-            snapshots = con.execute("SELECT count(*) FROM lake.snapshots()").fetchall()[0][0]
+            snapshots = con.execute("SELECT count(*), max(snapshot_id) FROM lake.snapshots()").fetchall()[0]
     return Migrated(
         source.address,
         target.address,
-        source.snapshot(),
-        snapshots,
+        snapshots[1],
+        snapshots[0],
         len(wanted),
         sum(wanted.values()),
         len(missing),
         {name: count for name, (count, _) in rows.items()},
     )
+
+
+def _compare(target: Lake, rows: Mapping[str, tuple[int, int]]) -> None:
+    """Raise, and empty the target's catalog, where it does not hold these rows."""
+    arrived = None
+    try:
+        arrived = _digests(target)
+    finally:
+        if arrived != rows:
+            _clear(target)
+    if arrived != rows:
+        different = ", ".join(sorted(name for name in rows if arrived.get(name) != rows[name]))
+        raise WorkError(f"what arrived in {target.address} differs in {different}; it was emptied again")
 
 
 def _digests(lake: Lake) -> dict[str, tuple[int, int]]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from schemas.errors import InputError
 from schemas.tables import TABLES
-from store.lake import Lake
+from store.lake import Lake, refresh_wide_view
 from store.signatures import signature
 
 _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
@@ -111,6 +111,7 @@ def refresh(
         con.execute("DELETE FROM sources WHERE source = ?", [source])
         transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
         transaction.insert("validations", validations)
+        refresh_wide_view(con)
         transaction.facts.update(inserted=inserted, updated=updated, deleted=deleted, rejected=rejections.num_rows)
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
 
