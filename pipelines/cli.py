@@ -186,13 +186,13 @@ def sql(
     training_sets, models, model_metrics, out_of_fold, predictions. 'DESCRIBE observations' shows columns.
     """
     from pipelines.output import write_result
+    from store.as_of import resolve_as_of
     from store.lake import Lake
     from store.query import connect_locked, query
-    from store.releases import snapshot_as_of
     from store.settings import Settings
 
     lake = Lake(Settings().store)
-    con = connect_locked(lake, None if as_of is None else snapshot_as_of(lake, as_of))
+    con = connect_locked(lake, None if as_of is None else resolve_as_of(lake, as_of))
     try:
         write_result(query(con, statement), format, output, out)
     finally:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,10 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from schemas.errors import InputError
+from store.as_of import AsOf, resolve_as_of
 from store.features import resolve
 from store.lake import Lake
 from store.query import connect_locked, query
-from store.releases import snapshot_as_of
 from store.training_sets import TrainingSet, select
 
 
@@ -35,22 +34,18 @@ class FeatureStore:
         self._con = con
 
     @classmethod
-    def open(cls, path: str | Path | None = None, *, as_of: int | str | datetime | None = None) -> Self:
-        """Open the store in `path` (by default that of the settings), as it is now or as of a snapshot.
-
-        Args:
-            path: the folder of the store.
-            as_of: the number of a snapshot, the name of a release, or a time (text: ISO 8601, UTC unless it says so).
+    def open(cls, path: str | Path | None = None, *, as_of: AsOf = None) -> Self:
+        """Open the store in `path` (by default that of the settings), now or as of a snapshot, moment or release.
 
         Raises:
-            InputError: there is no store, or no such snapshot.
+            InputError: there is no store, or no such snapshot or release.
         """
         if path is None:
             from store.settings import Settings  # deferred: 0.2 s
 
             path = Settings().store
         lake = Lake(Path(path))
-        snapshot = lake.snapshot() if as_of is None else snapshot_as_of(lake, as_of)
+        snapshot = lake.snapshot() if as_of is None else resolve_as_of(lake, as_of)
         return cls(lake, connect_locked(lake, snapshot), snapshot)
 
     def close(self) -> None:

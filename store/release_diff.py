@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from store.as_of import resolve_as_of
 from store.lake import CATALOG, Lake
-from store.releases import snapshot_as_of
 
 Rows = list[dict[str, Any]]
 
@@ -35,7 +35,7 @@ def diff(lake: Lake, before: str, after: str, examples: int = 5) -> dict[str, An
     Raises:
         InputError: there is no such snapshot.
     """
-    a, b = snapshot_as_of(lake, before), snapshot_as_of(lake, after)
+    a, b = resolve_as_of(lake, before), resolve_as_of(lake, after)
     tables, schema = _columns(lake, a), _columns(lake, b)
     both = sorted(tables.keys() & schema.keys())
     with lake.reader() as con:

@@ -1,6 +1,6 @@
-"""Releases: names for snapshots, which maintenance may not expire; and how a moment of the store is named.
+"""Releases: names for snapshots, which maintenance may not expire.
 
-Not here: what differs between two of them (`store.release_diff`), and maintenance itself (`store.maintenance`).
+Not here: finding the snapshot that a name means (`store.as_of`), what differs between two (`store.release_diff`).
 """
 
 from __future__ import annotations
@@ -75,33 +75,10 @@ def get_release(lake: Lake, name: str) -> Release:
     Raises:
         InputError: there is none of this name.
     """
-    with lake.reader() as con:
-        return _get(con, name)
-
-
-def snapshot_as_of(lake: Lake, as_of: str | int | datetime) -> int:
-    """The snapshot that is meant by a number, the name of a release, or a time (ISO 8601, by default UTC).
-
-    Raises:
-        InputError: nothing of the store is meant by it.
-    """
-    if isinstance(as_of, int):
-        return as_of
-    if isinstance(as_of, str) and as_of.isascii() and as_of.isdigit():
-        return int(as_of)
-    with lake.reader() as con:
-        moment = as_of if isinstance(as_of, datetime) else _moment(as_of)
-        if moment is None:
-            return _get(con, str(as_of)).snapshot
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found = con.execute(
-            "SELECT max(snapshot_id), (SELECT min(snapshot_time) FROM lake.snapshots()) FROM lake.snapshots() "
-            f"WHERE snapshot_time <= '{moment.isoformat()}'::TIMESTAMPTZ"
-        ).fetchone()
-    assert found is not None
-    if found[0] is None:
-        raise InputError(f"the store holds nothing as of {moment.isoformat()}; its oldest snapshot is of {found[1]}")
-    return int(found[0])
+    known = {release.name: release for release in releases(lake)}
+    if name not in known:
+        raise InputError(f"there is no release {name!r}; there are: {', '.join(known) or 'none yet'}")
+    return known[name]
 
 
 def attach_statement(lake: Lake, snapshot: int) -> str:
@@ -131,23 +108,6 @@ def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
 def _rows(con: duckdb.DuckDBPyConnection) -> list[Release]:
     found = con.execute("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name").fetchall()
     return [Release(*row) for row in found]
-
-
-def _get(con: duckdb.DuckDBPyConnection, name: str) -> Release:
-    known = {release.name: release for release in _rows(con)}
-    if name not in known:
-        raise InputError(
-            f"{name!r} is no snapshot, time or release; releases: {', '.join(known) or 'none yet'}; "
-            "'matstrata status' shows the newest snapshots"
-        )
-    return known[name]
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _nothing_since(con: duckdb.DuckDBPyConnection, snapshot: int) -> bool:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -74,24 +73,8 @@ def select(
     ).to_arrow_table()
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
-    identity = _identity(source, properties, versions, table)
+    identity = hashlib.sha256(repr((source, tuple(properties), versions)).encode() + content_hash(table)).hexdigest()
     return TrainingSet(identity, source, tuple(properties), versions, current_snapshot(con), table)
-
-
-def _identity(source: str, properties: Sequence[str], features: Sequence[str], table: pa.Table) -> str:
-    """The training set's name: a hash of what was asked for and what came out."""
-    return hashlib.sha256(repr((source, tuple(properties), tuple(features))).encode() + content_hash(table)).hexdigest()
-
-
-def verify(lake: Lake, row: Mapping[str, Any]) -> str | None:
-    """What is wrong with the frozen file of a `training_sets` row; None where its content is what its name says."""
-    file = lake.root / row["path"]
-    try:
-        table = pq.read_table(file)
-    except (OSError, pa.ArrowException) as error:
-        return f"{file} can't be read: {str(error).splitlines()[0]}"
-    found = _identity(row["source"], row["properties"], row["features"], table)
-    return None if found == row["training_set_id"] else f"the content of {file} has the hash {found[:12]}…"
 
 
 def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:

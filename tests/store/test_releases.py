@@ -9,6 +9,7 @@ import pytest
 
 from schemas.errors import InputError
 from store import releases
+from store.as_of import resolve_as_of
 from store.extensions import _extension_file
 from store.feature_store import FeatureStore
 from store.lake import Lake
@@ -61,15 +62,15 @@ def test_a_moment_is_a_number_a_name_or_a_time(lake, put):
     releases.create(lake, "v1")
     then = datetime.now(UTC)
     after = put("lab", [("1", "GaN", 3.5)]).snapshot
-    assert releases.snapshot_as_of(lake, str(before)) == before
-    assert releases.snapshot_as_of(lake, "v1") == before
-    assert releases.snapshot_as_of(lake, then.isoformat()) == releases.snapshot_as_of(lake, then) == before + 1
-    assert releases.snapshot_as_of(lake, then.replace(tzinfo=None).isoformat()) == before + 1
-    assert releases.snapshot_as_of(lake, "2999-01-01") == after
-    with pytest.raises(InputError, match="oldest snapshot"):
-        releases.snapshot_as_of(lake, "1999-01-01")
-    with pytest.raises(InputError, match=r"'v2' is no snapshot, time or release; releases: v1"):
-        releases.snapshot_as_of(lake, "v2")
+    assert resolve_as_of(lake, str(before)) == before
+    assert resolve_as_of(lake, "v1") == before
+    assert resolve_as_of(lake, then.isoformat()) == resolve_as_of(lake, then) == before + 1
+    assert resolve_as_of(lake, then.replace(tzinfo=None).isoformat()) == before + 1
+    assert resolve_as_of(lake, "2999-01-01") == after
+    with pytest.raises(InputError, match="the store begins at"):
+        resolve_as_of(lake, "1999-01-01")
+    with pytest.raises(InputError, match=r"'v2' is no release \(there are: v1\)"):
+        resolve_as_of(lake, "v2")
     with FeatureStore.open(lake.root, as_of="v1") as store:
         assert store.snapshot == before
         assert store.observations(source="lab")["value"].to_pylist() == [3.4]
