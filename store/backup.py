@@ -26,7 +26,13 @@ from store.lake import Lake, current_snapshot
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
-_LIVE = ("catalog.sqlite-wal", "catalog.sqlite-shm", "write.lock", "write.owner")  # belong to running processes
+_LIVE = (
+    "catalog.sqlite-wal",
+    "catalog.sqlite-shm",
+    "write.lock",
+    "write.turn",
+    "write.owner",
+)  # belong to running processes
 _CHUNK = 1 << 20
 
 

@@ -9,6 +9,7 @@ import getpass
 import json
 import logging
 import os
+import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -269,15 +270,15 @@ class Lake:
         Raises:
             WorkError: another writer held the lock too long, or the folder can't be written.
         """
-        lock, owner = FileLock(self.root / "write.lock"), self.root / "write.owner"
+        owner = self.root / "write.owner"
         moment = min(SILENT_WAIT, self.lock_timeout)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             try:
-                lock.acquire(timeout=moment)
+                lock = self._acquire(moment)
             except Timeout:
                 log.warning("waiting for another writer: %s", _description(owner))
-                lock.acquire(timeout=self.lock_timeout - moment)
+                lock = self._acquire(self.lock_timeout - moment)
         except Timeout as error:
             raise WorkError(
                 f"another writer has held {self.root} for {self.lock_timeout:g} s: {_description(owner)}; wait for it "
@@ -294,6 +295,20 @@ class Lake:
             with suppress(OSError):
                 owner.unlink(missing_ok=True)
             lock.release()
+
+    def _acquire(self, timeout: float) -> FileLock:
+        """The lock, once it is free. Who waits for it holds the turn, so that nobody gets it twice while others wait.
+
+        Without the turn, of 16 busy writers one waited for ten minutes while the others took the lock again and again.
+        """
+        began = time.monotonic()
+        turn, lock = FileLock(self.root / "write.turn"), FileLock(self.root / "write.lock")
+        turn.acquire(timeout=timeout)
+        try:
+            lock.acquire(timeout=max(0, timeout - (time.monotonic() - began)), poll_interval=0.01)
+        finally:
+            turn.release()
+        return lock
 
     def lock_owner(self) -> str | None:
         """Who writes just now, since when and for what; None where nobody does."""

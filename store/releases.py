@@ -1,6 +1,6 @@
-"""Releases: names for snapshots, which maintenance may not expire; and how a moment of the store is named.
+"""Releases: names for snapshots, which maintenance may not expire.
 
-Not here: what differs between two of them (`store.release_diff`), and maintenance itself (`store.maintenance`).
+Not here: finding the snapshot that a name means (`store.as_of`), what differs between two (`store.release_diff`).
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ def get_release(lake: Lake, name: str) -> Release:
     Raises:
         InputError: there is none of this name.
     """
-    with lake.reader() as con:
-        return _get(con, name)
+    known = {release.name: release for release in releases(lake)}
+    if name not in known:
+        raise InputError(f"there is no release {name!r}; there are: {', '.join(known) or 'none yet'}")
+    return known[name]
 
 
 def attach_statement(lake: Lake, snapshot: int) -> str:
@@ -104,16 +106,6 @@ def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
 def _rows(con: duckdb.DuckDBPyConnection) -> list[Release]:
     found = con.execute("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name").fetchall()
     return [Release(*row) for row in found]
-
-
-def _get(con: duckdb.DuckDBPyConnection, name: str) -> Release:
-    known = {release.name: release for release in _rows(con)}
-    if name not in known:
-        raise InputError(
-            f"{name!r} is no snapshot, time or release; releases: {', '.join(known) or 'none yet'}; "
-            "'matstrata status' shows the newest snapshots"
-        )
-    return known[name]
 
 
 def _nothing_since(con: duckdb.DuckDBPyConnection, snapshot: int) -> bool:

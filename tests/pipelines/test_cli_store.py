@@ -56,7 +56,7 @@ def test_sql_as_of_a_release_a_snapshot_a_time(typed, lake, as_of, expected):
         transaction.insert("materials", pa.table({"material_id": ["m9"]}))
     said = typed("sql", "SELECT count(*) AS n FROM materials", "--as-of", as_of, "--format", "csv")
     assert said == f"n\n{expected}"
-    with pytest.raises(InputError, match="releases: v1"):
+    with pytest.raises(InputError, match="there are: v1"):
         typed("sql", "SELECT 1", "--as-of", "v2")
 
 

@@ -292,6 +292,26 @@ class TestLock:
             thread.join(10)
         assert len(caught) == 1
 
+    def test_nobody_takes_it_again_and_again_while_another_waits(self, lake):
+        turns, waiting, served = [], threading.Event(), threading.Event()
+
+        def wait() -> None:
+            waiting.set()
+            with lake.locked("patient"):
+                turns.append("patient")
+            served.set()
+
+        thread = threading.Thread(target=wait)
+        with lake.locked("greedy"):
+            thread.start()
+            waiting.wait()
+            time.sleep(0.2)
+        while not served.is_set() and len(turns) < 50:
+            with lake.locked("greedy"):
+                turns.append("greedy")
+        thread.join()
+        assert "patient" in turns[:3]
+
     def test_the_lock_dies_with_its_owner(self, lake):
         owner = start(lake, "with lake.commit('never'): say('held'); time.sleep(600)")
         assert owner.stdout.readline() == "held\n"
