@@ -16,6 +16,7 @@ import typer
 from pipelines.cli_dataset import dataset
 from pipelines.cli_features import features
 from pipelines.cli_sources import sources
+from pipelines.cli_stats import stats
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
 from schemas.errors import InputError, WorkError
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(sources, name="sources")
 app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")
+app.command()(stats)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")

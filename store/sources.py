@@ -15,6 +15,7 @@ import pyarrow as pa
 from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import signature
+from store.statistics import of_source, record
 
 _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
 
@@ -110,6 +111,7 @@ def refresh(
         con.execute("DELETE FROM sources WHERE source = ?", [source])
         transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
         transaction.insert("validations", validations)
+        record(transaction, source, of_source(con, source))
         transaction.facts.update(inserted=inserted, updated=updated, deleted=deleted, rejected=rejections.num_rows)
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
 
