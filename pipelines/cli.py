@@ -18,6 +18,7 @@ from pipelines.cli_features import features
 from pipelines.cli_migrate import migrate
 from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
+from pipelines.cli_stats import stats
 from pipelines.cli_store import store
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
@@ -39,6 +40,7 @@ app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
 app.command()(migrate)
+app.command()(stats)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")

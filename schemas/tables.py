@@ -206,6 +206,21 @@ _TABLES = (
         ),
     ),
     Table(
+        "statistics",
+        "the distribution of a column of a feature set, or of a property of a source",
+        (
+            Column("subject", TEXT, "version of a feature set ('magpie_v1'), or a source"),
+            Column("column", TEXT, "the descriptor; or property, kind and method"),
+            Column("rows", WHOLE, "values, missing ones included"),
+            Column("missing", WHOLE, "values that are null or not a number"),
+            Column("lowest", REAL, "smallest value"),
+            Column("highest", REAL, "largest value"),
+            Column("quantiles", REALS, "the 0th, 1st ... 100th percentile, each a value that occurs"),
+            Column("histogram", REALS, "how many values lie in each of 20 equal intervals from lowest to highest"),
+            Column("computed_at", MOMENT, "when"),
+        ),
+    ),
+    Table(
         "training_sets",
         "a frozen training set",
         (

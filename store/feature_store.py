@@ -18,7 +18,7 @@ from store.features import FeatureSet
 from store.labelled import Request, select_labelled
 from store.lake import Lake
 from store.query import connect_locked, query
-from store.retrieval import Features, choose, features_for
+from store.retrieval import Features, FeatureTables, choose, features_for
 from store.training_sets import TrainingSet
 
 
@@ -33,6 +33,7 @@ class FeatureStore:
         self.lake = lake
         self.snapshot = snapshot
         self._con = con
+        self._tables = FeatureTables(con)
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, as_of: AsOf = None) -> Self:
@@ -115,7 +116,7 @@ class FeatureStore:
         Raises:
             InputError: no such feature set, or one that the catalogue computes differently now.
         """
-        return features_for(self._con, entities, choose(self._con, features), self.snapshot, new)
+        return features_for(self._tables, entities, choose(self._con, features), self.snapshot, new)
 
     def training_set(
         self,

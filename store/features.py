@@ -28,6 +28,7 @@ from schemas.errors import InputError
 from schemas.tables import TABLES, Column
 from store.lake import Lake, Transaction, create_column_comment, current_snapshot
 from store.signatures import code_signature, file_sha256, signature
+from store.statistics import of_features, record
 
 log = logging.getLogger("matstrata.features")
 
@@ -137,9 +138,9 @@ def materialise(
             log.info("%s: %s of %s described", feature_set.name, f"{start + len(chunk):,}", f"{missing.num_rows:,}")
     with lake.reader() as con:
         version = _version_with(con, feature_set.name, wanted)
-        assert version is not None
-        rows = versions(con)[f"{feature_set.name}_v{version}"]["rows"]
-        return Materialised(feature_set.name, version, computed, failed, rows, current_snapshot(con))
+    assert version is not None
+    rows = _count(lake, f"{feature_set.name}_v{version}")
+    return Materialised(feature_set.name, version, computed, failed, rows, lake.snapshot())
 
 
 def compute_for(
@@ -329,6 +330,19 @@ def _write(
         )
         transaction.facts.update(feature_set=feature_set.name, version=version, computed=added[0])
     return added[0], len(refused)
+
+
+def _count(lake: Lake, label: str) -> int:
+    """Bring the statistics of a version up to date; returns its rows."""
+    with lake.reader() as con:
+        row = versions(con)[label]
+        counted = con.execute(f"SELECT min(rows) FROM statistics WHERE subject = '{label}'").fetchone()
+        if counted is not None and counted[0] == row["rows"]:
+            return int(row["rows"])
+        found = of_features(con, label, row["columns"])
+    with lake.commit(f"statistics of features {label}") as transaction:
+        record(transaction, label, found)
+    return int(row["rows"])
 
 
 def _contiguous(column: pa.ChunkedArray) -> pa.Array:

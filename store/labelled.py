@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from schemas.errors import InputError
 from schemas.properties import get_property
 from store.lake import current_snapshot
-from store.retrieval import choose, features_of_labelled
+from store.retrieval import FeatureTables, choose, features_of_labelled
 from store.training_sets import TrainingSet
 
 KINDS = ("experiment", "computation")
@@ -64,7 +64,7 @@ def select_labelled(con: duckdb.DuckDBPyConnection, request: Request) -> Trainin
     if not labels.num_rows:
         raise InputError(_why_none(con, request))
     names = [*labels.column_names[:-1], request.property]
-    columns, reasons = features_of_labelled(con, labels["material_id"], chosen)
+    columns, reasons = features_of_labelled(FeatureTables(con), labels["material_id"], chosen)
     return TrainingSet(
         source=", ".join(sorted(pc.unique(labels["source"]).to_pylist())),
         properties=(request.property,),

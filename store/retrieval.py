@@ -22,6 +22,7 @@ from schemas.errors import InputError
 from store.features import ENTITIES, FeatureSet, compute_for, resolved
 from store.results import Tabular
 
+_LARGE = 0.1  # share of a table from which on it is read whole
 _THREADS = 2  # Arrow's take releases the GIL; more threads only wait for memory
 
 
@@ -84,31 +85,54 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     return Chosen(tuple(found), tuple(found.values()))
 
 
+class FeatureTables:
+    """The feature tables as one reader sees them. What a large request read is kept for the next one."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        """`con` must stay on one snapshot."""
+        self.con = con
+        self._whole: dict[str, pa.Table] = {}
+
+    def rows(self, label: str, chosen: Chosen, ids: pa.Array) -> pa.Table:
+        """Rows of a feature set: at least those of `ids`."""
+        if label not in self._whole:
+            held = chosen.rows[chosen.labels.index(label)]["rows"]
+            if len(ids) < _LARGE * held:
+                return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
+            self._whole[label] = self.con.execute(f"FROM features.{label}").to_arrow_table().combine_chunks()
+        return self._whole[label]
+
+
 def features_for(
-    con: duckdb.DuckDBPyConnection,
+    tables: FeatureTables,
     entities: Sequence[str | None] | pa.Array | pa.ChunkedArray,
     chosen: Chosen,
     snapshot: int,
     new: Mapping[str, FeatureSet] | None = None,
 ) -> Features:
-    """The features of `entities`, as `con` sees the store.
+    """The features of `entities`.
 
     Args:
-        con: a reader of the store.
+        tables: the store as a reader sees it.
         entities: (n,) ids, or for materials formulas as well ('Fe2O3', 'O3Fe2', 'Fe₂O₃'); repeated as it may be.
         chosen: the feature sets.
-        snapshot: the number of what `con` sees.
+        snapshot: the number of what the reader sees.
         new: the feature sets by which materials are described that the store does not describe; without, they are not.
 
     Raises:
         InputError: entities are no texts, or one of `new` computes differently from the version chosen.
     """
-    encoded = _texts(entities).dictionary_encode()
-    rows = _matching(con, f"FROM features.{chosen.labels[0]}", encoded.dictionary, chosen.key)
-    named = _identify(con, encoded.dictionary, rows, chosen)
-    columns, why = _describe(con, named, encoded.indices, chosen, new)
+    asked = _texts(entities)
+    known = _all_known(tables, asked, chosen)
+    if known is not None:
+        found = {"entity": asked, chosen.key: asked, **known, "reason": pa.nulls(len(asked), pa.string())}
+        return Features(pa.table(found), chosen.labels, snapshot, chosen.notes)
+    encoded = asked.dictionary_encode()
+    rows = tables.rows(chosen.labels[0], chosen, encoded.dictionary)
+    named = _identify(tables.con, encoded.dictionary, rows, chosen)
+    columns, why = _describe(tables, named, encoded.indices, chosen, new)
     found = {
-        "entity": encoded.dictionary_decode(),
+        "entity": asked,
         chosen.key: named.ids.take(encoded.indices),
         **columns,
         "reason": pc.if_else(encoded.indices.is_null(), "no entity was given", why),
@@ -117,12 +141,29 @@ def features_for(
 
 
 def features_of_labelled(
-    con: duckdb.DuckDBPyConnection, material_ids: pa.ChunkedArray, chosen: Chosen
+    tables: FeatureTables, material_ids: pa.ChunkedArray, chosen: Chosen
 ) -> tuple[dict[str, pa.Array], pa.Array]:
     """The descriptor columns of rows that name materials of the store, and why some are missing."""
-    encoded = material_ids.combine_chunks().dictionary_encode()
-    rows = _matching(con, f"FROM features.{chosen.labels[0]}", encoded.dictionary, chosen.key)
-    return _describe(con, _Named(encoded.dictionary, {}, rows), encoded.indices, chosen, None)
+    asked = material_ids.combine_chunks()
+    known = _all_known(tables, asked, chosen)
+    if known is not None:
+        return known, pa.nulls(len(asked), pa.string())
+    encoded = asked.dictionary_encode()
+    rows = tables.rows(chosen.labels[0], chosen, encoded.dictionary)
+    return _describe(tables, _Named(encoded.dictionary, {}, rows), encoded.indices, chosen, None)
+
+
+def _all_known(tables: FeatureTables, asked: pa.Array, chosen: Chosen) -> dict[str, pa.Array] | None:
+    """The descriptor columns where each request is an id that every feature set describes: the short way."""
+    columns: dict[str, pa.Array] = {}
+    for label in chosen.labels:
+        rows = tables.rows(label, chosen, asked)
+        at = pc.index_in(asked, value_set=rows[chosen.key].combine_chunks())
+        if at.null_count:
+            return None
+        names = chosen.column_names(label)
+        columns |= dict(zip(names.values(), _take_all(rows, names, at), strict=True))
+    return columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +176,7 @@ class _Named:
 
 
 def _describe(
-    con: duckdb.DuckDBPyConnection,
+    tables: FeatureTables,
     named: _Named,
     position: pa.Array,
     chosen: Chosen,
@@ -146,9 +187,9 @@ def _describe(
     columns: dict[str, pa.Array] = {}
     missing: dict[int, list[str]] = {i: [reason] for i, reason in named.reasons.items() if not ids[i].is_valid}
     for label, row in zip(chosen.labels, chosen.rows, strict=True):
-        rows = _matching(con, f"FROM features.{label}", ids, chosen.key) if columns else named.rows
+        rows = tables.rows(label, chosen, ids) if columns else named.rows
         at, absent = _places(ids, rows[chosen.key])
-        failed = _failures(con, row, ids) if absent else {}
+        failed = _failures(tables.con, row, ids) if absent else {}
         if absent and new is not None and row["entity"] == "material":
             computed, refused = _compute(label, row, new, pc.unique(ids.take(pa.array(absent))))
             rows, failed = pa.concat_tables([rows, computed]), failed | refused

@@ -16,6 +16,7 @@ from schemas.errors import InputError
 from schemas.tables import TABLES
 from store.lake import Lake, refresh_wide_view
 from store.signatures import signature
+from store.statistics import of_source, record
 
 _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
 
@@ -112,6 +113,7 @@ def refresh(
         transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
         transaction.insert("validations", validations)
         refresh_wide_view(con)
+        record(transaction, source, of_source(con, source))
         transaction.facts.update(inserted=inserted, updated=updated, deleted=deleted, rejected=rejections.num_rows)
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
 
