@@ -53,7 +53,10 @@ def maintain(
     keep_snapshots: Annotated[int, typer.Option(min=1, help="Keep so many of the newest snapshots.")] = 20,
     keep_days: Annotated[float, typer.Option(min=0, help="Keep all snapshots of so many days.")] = 7,
     grace_hours: Annotated[
-        float, typer.Option(min=0, help="Delete no file that was needed so recently: queries may still read it.")
+        float,
+        typer.Option(
+            min=0, help="Delete no file that was needed or written so recently; 0 only while nobody else works."
+        ),
     ] = 24,
     as_json: AsJson = False,
 ) -> None:
