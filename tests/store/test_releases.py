@@ -10,7 +10,7 @@ import pytest
 from schemas.errors import InputError
 from store import releases
 from store.as_of import resolve_as_of
-from store.extensions import _extension_file
+from store.extensions import extension_file
 from store.feature_store import FeatureStore
 from store.lake import Lake
 from store.release_diff import diff
@@ -82,7 +82,7 @@ def test_any_client_sees_the_release_by_the_line_that_is_printed(lake, put):
     put("lab", [("1", "GaN", 3.5), ("2", "Si", 1.1)])
     client = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     for name in ("sqlite_scanner", "ducklake"):
-        client.execute(f"LOAD '{_extension_file(name)}'")
+        client.execute(f"LOAD '{extension_file(name)}'")
     client.execute(releases.attach_statement(lake, snapshot))
     assert client.execute("SELECT value FROM observations").fetchall() == [(3.4,)]
     assert client.execute("SELECT value FROM labels").fetchall() == [(3.4,)]
