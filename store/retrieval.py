@@ -129,7 +129,7 @@ def features_for(
         return Features(pa.table(found), chosen.labels, snapshot, chosen.notes)
     encoded = asked.dictionary_encode()
     rows = tables.rows(chosen.labels[0], chosen, encoded.dictionary)
-    named = _identify(tables.con, encoded.dictionary, rows, chosen)
+    named = _identify(tables, encoded.dictionary, rows, chosen)
     columns, why = _describe(tables, named, encoded.indices, chosen, new)
     found = {
         "entity": asked,
@@ -215,7 +215,7 @@ def _texts(entities: Any) -> pa.Array:
         raise InputError(f"entities are ids or formulas, as text: {error}") from error
 
 
-def _identify(con: duckdb.DuckDBPyConnection, texts: pa.Array, rows: pa.Table, chosen: Chosen) -> _Named:
+def _identify(tables: FeatureTables, texts: pa.Array, rows: pa.Table, chosen: Chosen) -> _Named:
     """The ids that texts mean. `rows` are those that the first feature set has of them, taken for ids as they are."""
     _, strange = _places(texts, rows[chosen.key])
     if not strange:
@@ -229,12 +229,12 @@ def _identify(con: duckdb.DuckDBPyConnection, texts: pa.Array, rows: pa.Table, c
             except FormulaError as error:
                 ids[i], reasons[i] = None, str(error)
     meant = pa.array([ids[i] for i in strange], pa.string())
-    found = _matching(con, f"SELECT {chosen.key} FROM {ENTITIES[entity].relation}", meant, chosen.key)
+    found = _matching(tables.con, f"SELECT {chosen.key} FROM {ENTITIES[entity].relation}", meant, chosen.key)
     held = set(found[chosen.key].to_pylist())
     reasons |= {i: f"the store holds no {entity} {ids[i]}" for i in strange if ids[i] and ids[i] not in held}
     others = pc.unique(meant.filter(pc.invert(pc.is_in(meant, value_set=rows[chosen.key].combine_chunks()))))
-    more = _matching(con, f"FROM features.{chosen.labels[0]}", others, chosen.key)
-    return _Named(pa.array(ids, pa.string()), reasons, pa.concat_tables([rows, more]))
+    more = tables.rows(chosen.labels[0], chosen, others)
+    return _Named(pa.array(ids, pa.string()), reasons, rows if more is rows else pa.concat_tables([rows, more]))
 
 
 def _matching(con: duckdb.DuckDBPyConnection, query: str, ids: pa.Array, key: str) -> pa.Table:
