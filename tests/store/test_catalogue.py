@@ -24,7 +24,7 @@ def found(lake, put):
                 "INSERT INTO feature_sets (name, version, entity, columns, rows, created_snapshot) "
                 f"VALUES ('magpie', {version}, 'material', ['a', 'b'], {version}, 1)"
             )
-        con.execute("INSERT INTO feature_failures VALUES ('magpie', 2, 'Xx', 'no')")
+        con.execute("INSERT INTO feature_failures (name, version, entity_id, reason) VALUES ('magpie', 2, 'Xx', 'no')")
         for source, name in (("lab", "a" * 64), ("dft", "b" * 64)):
             con.execute(
                 "INSERT INTO training_sets (training_set_id, ensemble, source, properties, features, snapshot, rows) "
