@@ -198,7 +198,8 @@ class TestSql:
     """SQL for everyone, on a shared store."""
 
     @pytest.fixture(scope="class")
-    def con(self, variables, tmp_path_factory):
+    @classmethod
+    def con(cls, variables, tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             for variable, value in variables().items():
                 patch.setenv(variable, value)
