@@ -29,31 +29,29 @@ def interruptible(con: duckdb.DuckDBPyConnection, work: Callable[[], None], *, q
         Exception: what `work` raises.
     """
     failed: list[BaseException] = []
+    done = threading.Event()  # a KeyboardInterrupt in Thread.join lets Python 3.11 take the thread for dead
 
     def run() -> None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001 (raised again below)
             failed.append(error)
+        finally:
+            done.set()
 
-    worker = threading.Thread(target=run, daemon=True)
     started = time.monotonic()
-    worker.start()
     try:
-        worker.join(_SILENT)
-        if worker.is_alive() and err.is_terminal and not quiet:
+        threading.Thread(target=run, daemon=True).start()
+        if not done.wait(_SILENT) and err.is_terminal and not quiet:
             with err.status("") as status:
-                while worker.is_alive():
+                while not done.wait(0.1):
                     share = con.query_progress()
-                    done = f"{share:.0f} % " if share >= 0 else ""
-                    status.update(f"{done}{time.monotonic() - started:.0f} s; Ctrl-C stops")
-                    worker.join(0.1)
-        while worker.is_alive():
-            worker.join(0.1)
+                    known = f"{share:.0f} % " if share >= 0 else ""
+                    status.update(f"{known}{time.monotonic() - started:.0f} s; Ctrl-C stops")
+        done.wait()
     except KeyboardInterrupt:
-        while worker.is_alive():  # again, as the first may fall between two statements
+        while not done.wait(0.1):  # again, as the first may fall between two statements
             con.interrupt()
-            worker.join(0.1)
         raise
     if failed:
         raise failed[0]

@@ -151,10 +151,11 @@ def _is_bare(lake: Lake) -> bool:
 
 
 def _clear(lake: Lake) -> None:
+    """Remove the catalog, so that there is no store; its files stay for the next attempt."""
     with _attached(lake) as con:
         con.execute("BEGIN")
         for table in _tables(con, "target"):
-            con.execute(f"DELETE FROM target.{table}")
+            con.execute(f"DROP TABLE target.{table}")
         con.execute("COMMIT")
 
 

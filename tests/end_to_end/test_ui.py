@@ -113,7 +113,8 @@ def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> No
     for source in ("refractiveindex_info", "ricci_transport"):
         checks = {c["name"]: c for c in nodes[f"observations/{source}"]["assetChecksOrError"]["checks"]}
         assert {name: check["blocking"] for name, check in checks.items()} == {
-            **{"conservation": True, "validation": True},
+            "conservation": True,
+            "validation": True,
             "drift": False,
         }
         assert {c["executionForLatestMaterialization"]["status"] for c in checks.values()} == {"SUCCEEDED"}

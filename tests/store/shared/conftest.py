@@ -32,23 +32,33 @@ def s3(postgres: servers.Postgres) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def place(postgres: servers.Postgres, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Lake]:
-    """Set the variables of a new, empty place for a shared store, as a user would, and give what they mean."""
+@pytest.fixture(scope="session")
+def variables(postgres: servers.Postgres, s3: str) -> Callable[[], dict[str, str]]:
+    """The variables of a new, empty place for a shared store."""
 
-    def place() -> Lake:
+    def variables() -> dict[str, str]:
         name = f"store_{uuid.uuid4().hex[:12]}"
         postgres.psql(f"CREATE DATABASE {name}")
         address = f"postgresql://{servers.USER}:{quote(servers.PASSWORD, safe='')}@127.0.0.1:{postgres.port}/{name}"
-        variables = {
-            "MATSTRATA_STORE": str(tmp_path / "store"),
+        return {
             "MATSTRATA_CATALOG": address,
             "MATSTRATA_DATA": f"s3://{servers.BUCKET}/{name}",
             "AWS_ENDPOINT_URL": s3,
             "AWS_ACCESS_KEY_ID": servers.ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": servers.SECRET_KEY,
         }
-        for variable, value in variables.items():
+
+    return variables
+
+
+@pytest.fixture
+def place(
+    variables: Callable[[], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Lake]:
+    """Set the variables of a new place, as a user would, and give the store that they mean."""
+
+    def place() -> Lake:
+        for variable, value in {**variables(), "MATSTRATA_STORE": str(tmp_path / "store")}.items():
             monkeypatch.setenv(variable, value)
         return Lake.of(Settings())
 

@@ -197,11 +197,17 @@ def test_the_password_may_come_from_libpq(shared, monkeypatch):
 class TestSql:
     """SQL for everyone, on a shared store."""
 
-    @pytest.fixture
-    def con(self, shared):
-        add(shared, *(f"x{i:06}" for i in range(20_000)))
-        with connect_locked(shared) as con:
-            yield con
+    @pytest.fixture(scope="class")
+    @classmethod
+    def con(cls, variables, tmp_path_factory):
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in variables().items():
+                patch.setenv(variable, value)
+            lake = Lake.of(Settings(store=tmp_path_factory.mktemp("side")))
+            lake.init()
+            add(lake, *(f"x{i:06}" for i in range(20_000)))
+            with connect_locked(lake) as con:
+                yield con
 
     def test_reads(self, con):
         assert query(con, "SELECT count(*), count(DISTINCT material_id) FROM materials").fetchall() == [(20_000,) * 2]
