@@ -99,11 +99,11 @@ class TestWhatIsKept:
         assert again.table.equals(frozen.table)
         assert doctor.examine(lake, deep=True).findings == ()
 
-    @pytest.mark.parametrize("seed", [1, 2])
+    @pytest.mark.parametrize("seed", [1])  # 60 seeds of 30 steps were run once (decision 11)
     def test_random_writes_and_maintenance_leave_what_is_pinned(self, lake, seed):
         """Inserts, updates and deletes of all sizes; releases now and then; any policy."""
         rng, pinned, number = random.Random(seed), {}, 0
-        for step in range(24):
+        for step in range(16):
             with lake.commit(f"step {step}") as transaction:
                 for _ in range(rng.choice([1, 2])):
                     some = f"(SELECT material_id FROM materials ORDER BY hash(material_id || {step}) LIMIT {{}})"
