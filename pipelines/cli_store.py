@@ -194,7 +194,7 @@ def _embedded(command: str) -> Any:
     if lake.shared is not None:
         raise InputError(
             f"'{command}' works on the files of an embedded store; {lake.address} is shared: use pg_dump for its "
-            "catalog and the versioning of its bucket (docs/shared_store.md)"
+            "catalog and the versioning of its bucket, or 'matstrata migrate --back' for a copy (docs/shared_store.md)"
         )
     return lake
 
