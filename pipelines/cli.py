@@ -39,8 +39,6 @@ app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
-app.command()(migrate)
-app.command()(stats)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -292,6 +290,10 @@ def ui(
     err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", host, "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)
+
+
+app.command()(stats)
+app.command()(migrate)
 
 
 if __name__ == "__main__":
