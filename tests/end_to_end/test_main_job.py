@@ -103,10 +103,9 @@ def test_magpie_is_matminers(finished: Finished) -> None:
 
     with FeatureStore.open(place.store) as store:
         labelled = store.labels(property="refractive_index")["material_id"].to_pylist()
-        ours = store.features_for(labelled, ["magpie"]).table
+        values = store.features_for(labelled, ["magpie"]).to_numpy()
     featurizer = ElementProperty.from_preset("magpie", impute_nan=False)
     theirs = np.array([featurizer.featurize(Composition(material)) for material in labelled], dtype=float)
-    values = np.column_stack([ours[name].to_numpy() for name in ours.column_names[1:]])
     assert np.array_equal(np.isnan(values), np.isnan(theirs))
     np.testing.assert_allclose(values, theirs, rtol=1e-9, atol=1e-12)  # matminer's own zeros are off by 1e-16
 
