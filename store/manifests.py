@@ -43,8 +43,7 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
         "feature_sets": _rows(
             con,
             "SELECT name || '_v' || version AS label, entity, signature, parameters, len(columns) AS columns "
-            "FROM feature_sets WHERE label IN "
-            f"({', '.join(map(repr, training_set.features))}) ORDER BY label",
+            f"FROM feature_sets WHERE list_contains({list(training_set.features)}::VARCHAR[], label) ORDER BY label",
         ),
         "sources": _rows(
             con, f"SELECT {', '.join(_SOURCE_FACTS)} FROM sources WHERE source IN ({listed}) ORDER BY source"

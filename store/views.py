@@ -95,8 +95,9 @@ FROM observations GROUP BY property, kind, method, source
 _LINEAGE = """
 SELECT o.observation_id, o.material_id, o.property, o.value, o.unit, o.value_reported, o.unit_reported, o.source,
     o.source_record, o.file_sha256,
-    list_filter(from_json(s.files, '[{"name": "VARCHAR", "sha256": "VARCHAR"}]'), f -> f.sha256 = o.file_sha256)[1].name
-        AS file,
+    list_filter(
+        from_json(s.files, '[{"name": "VARCHAR", "sha256": "VARCHAR"}]'), lambda f: f.sha256 = o.file_sha256
+    )[1].name AS file,
     o.reference, s.title, s.citation, s.doi, s.licence, s.contract_sha256, s.refreshed_at
 FROM observations o LEFT JOIN sources s USING (source)
 """

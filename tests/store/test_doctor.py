@@ -50,7 +50,7 @@ def fill(lake: Lake, put: Callable[..., Refreshed]) -> None:
     with lake.reader() as con:
         frozen = select(con, "lab", ["band_gap"], ["stoichiometry"])
     freeze(lake, "band_gap", frozen)
-    file = models.model_file(lake, "m1")
+    file = lake.root / models.model_path("m1")
     file.parent.mkdir()
     file.write_bytes(b"a model")
     models.record(
@@ -132,10 +132,10 @@ def test_the_frozen_and_the_trained(sound):
     (frozen,) = (sound.root / "training_sets").iterdir()
     table = pq.read_table(frozen)
     pq.write_table(table.set_column(3, table.field(3), pa.array([9.0] * len(table))), frozen)
-    models.model_file(sound, "m1").write_bytes(b"another")
+    (sound.root / models.model_path("m1")).write_bytes(b"another")
     assert sorted(damages(examine(sound))) == ["models", "training sets"]
     frozen.unlink()
-    models.model_file(sound, "m1").unlink()
+    (sound.root / models.model_path("m1")).unlink()
     assert sorted(damages(examine(sound))) == ["models", "training sets"]
 
 

@@ -195,7 +195,7 @@ class TestFiles:
 
     def test_inlined_rows_of_an_older_version_are_put_into_files_first(self, lake):
         """Rows in the catalog and rewritten files together break time travel (DuckLake issue 1406)."""
-        con = connect()
+        con = connect("sqlite_scanner", "ducklake")
         con.execute(
             f"ATTACH 'ducklake:sqlite:{lake.catalog_file}' AS lake (DATA_PATH '{lake.data}/', OVERRIDE_DATA_PATH true, "
             "DATA_INLINING_ROW_LIMIT 10)"
