@@ -40,7 +40,9 @@ def stats(
     if not rows:
         known = sorted({row["subject"] for row in statistics(lake)})
         raise InputError(f"no statistics of {subject or 'anything'}; there are: {', '.join(known) or 'none yet'}")
-    reference = since or last_release(lake)
+    with lake.reader() as con:
+        release = last_release(con)
+    reference = since or (release[0] if release else None)
     moved = {(each.subject, each.column): each for each in drift(lake, subject, since)}
     rows.sort(key=lambda row: -moved[key].distance if (key := (row["subject"], row["column"])) in moved else 0.0)
     if as_json:

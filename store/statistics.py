@@ -90,21 +90,15 @@ def of_source(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
 
 def statistics(lake: Lake, subject: str | None = None, as_of: AsOf = None) -> list[dict[str, Any]]:
     """The rows of the table, of one subject or of all, now or as of a snapshot, moment or release."""
-    with lake.reader(None if as_of is None else resolve_as_of(lake, as_of)) as con:
-        if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'statistics'").fetchone():
-            return []  # a snapshot of before statistics were kept
-        return (
-            con.execute("FROM statistics WHERE subject = ? OR ? IS NULL ORDER BY ALL", [subject, subject])
-            .to_arrow_table()
-            .to_pylist()
-        )
-
-
-def last_release(lake: Lake) -> str | None:
-    """The name of the newest release, None where there is none."""
+    snapshot = None if as_of is None else resolve_as_of(lake, as_of)
     with lake.reader() as con:
-        row = con.execute("SELECT name FROM releases ORDER BY created_at DESC, snapshot DESC LIMIT 1").fetchone()
-    return None if row is None else str(row[0])
+        return _rows(con, subject, snapshot)
+
+
+def last_release(con: duckdb.DuckDBPyConnection) -> tuple[str, int] | None:
+    """Name and snapshot of the newest release, None where there is none."""
+    row = con.execute("SELECT name, snapshot FROM releases ORDER BY created_at DESC, snapshot DESC LIMIT 1").fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
 
 
 def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Drift]:
@@ -112,10 +106,19 @@ def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Dr
 
     A column that has no statistics on one side is left out; without any release there is nothing to compare with.
     """
-    reference = last_release(lake) if since is None else since
-    if reference is None:
-        return []
-    before = {(row["subject"], row["column"]): row for row in statistics(lake, subject, reference)}
+    snapshot = None if since is None else resolve_as_of(lake, since)
+    with lake.reader() as con:
+        if snapshot is None:
+            release = last_release(con)
+            if release is None:
+                return []
+            snapshot = release[1]
+        return drift_since(con, subject, snapshot)
+
+
+def drift_since(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: int) -> list[Drift]:
+    """As `drift`, from a snapshot to what `con` sees."""
+    before = {(row["subject"], row["column"]): row for row in _rows(con, subject, snapshot)}
     moved = [
         Drift(
             row["subject"],
@@ -124,10 +127,21 @@ def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Dr
             _missing(before[key]),
             _missing(row),
         )
-        for row in statistics(lake, subject)
+        for row in _rows(con, subject)
         if (key := (row["subject"], row["column"])) in before
     ]
     return sorted(moved, key=lambda each: (-each.distance, each.subject, each.column))
+
+
+def _rows(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: int | None = None) -> list[dict[str, Any]]:
+    version = "" if snapshot is None else f"AT (VERSION => {snapshot:d})"
+    try:
+        found = con.execute(
+            f"FROM statistics {version} WHERE subject = $subject OR $subject IS NULL ORDER BY ALL", {"subject": subject}
+        )
+    except duckdb.CatalogException:
+        return []  # a snapshot of before statistics were kept
+    return found.to_arrow_table().to_pylist()
 
 
 def distance(before: Sequence[float] | None, now: Sequence[float] | None) -> float:

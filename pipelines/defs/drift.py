@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dagster as dg
+import duckdb
 
-from store.lake import Lake
-from store.statistics import THRESHOLD, drift, last_release
+from store.statistics import THRESHOLD, drift_since, last_release
 
 _CHECK = "drift"
 _LISTED = 20
@@ -18,9 +18,10 @@ def drift_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
     )
 
 
-def drift_result(lake: Lake, subject: str) -> dg.AssetCheckResult:
+def drift_result(con: duckdb.DuckDBPyConnection, subject: str) -> dg.AssetCheckResult:
     """Its result: a warning with the columns that moved. Without a release there is nothing to compare with."""
-    moved = [each for each in drift(lake, subject) if each.drifted]
+    release = last_release(con)
+    moved = [each for each in drift_since(con, subject, release[1]) if each.drifted] if release else []
     lines = [
         f"| {each.column} | {each.distance:.3f} | {each.missing_before:.1%} | {each.missing_now:.1%} |"
         for each in moved[:_LISTED]
@@ -31,7 +32,7 @@ def drift_result(lake: Lake, subject: str) -> dg.AssetCheckResult:
         passed=not moved,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "since": last_release(lake) or "no release yet",
+            "since": release[0] if release else "no release yet",
             "columns that moved": len(moved),
             **({"moved": dg.MetadataValue.md(table)} if moved else {}),
         },

@@ -70,6 +70,8 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
     def features(store: StoreResource) -> dg.MaterializeResult:
         lake = store.lake()
         done = materialise(lake, feature_set)
+        with lake.reader() as con:
+            drifted = drift_result(con, done.label)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{feature_set.signature()[:12]}-{materials_version(lake)[:12]}"),
             metadata={
@@ -79,7 +81,7 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
                 "failed": done.failed,
                 "snapshot": done.snapshot,
             },
-            check_results=[drift_result(lake, done.label)],
+            check_results=[drifted],
         )
 
     return features

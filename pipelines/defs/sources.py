@@ -73,6 +73,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
             validated = validation_summary(con, current.source)
             version = content_version(con, current.source)
             snapshot = current_snapshot(con)
+            drifted = drift_result(con, current.source)
         page = docs_page(lake, current.source)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
@@ -103,7 +104,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
                     passed=validated.holds,
                     metadata={"expectations": dg.MetadataValue.md(validated.table())},
                 ),
-                drift_result(lake, current.source),
+                drifted,
             ],
         )
 
