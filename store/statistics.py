@@ -83,9 +83,10 @@ def of_source(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
         "SELECT concat_ws(', ', property, kind, method) AS name, value FROM observations WHERE source = ?",
         [source],
     ).to_arrow_table()
-    names = np.array(table["name"].to_pylist(), dtype=str)
-    values = table["value"].to_numpy()
-    return summarise(source, ((str(name), values[names == name]) for name in np.unique(names)))
+    encoded = table["name"].combine_chunks().dictionary_encode()
+    codes, values = encoded.indices.to_numpy(), table["value"].to_numpy()
+    names = sorted((name, code) for code, name in enumerate(encoded.dictionary.to_pylist()))
+    return summarise(source, ((name, values[codes == code]) for name, code in names))
 
 
 def statistics(lake: Lake, subject: str | None = None, as_of: AsOf = None) -> list[dict[str, Any]]:
