@@ -14,7 +14,7 @@ from math import gcd, lcm
 from schemas.elements import HYDROGEN_ISOTOPES, SYMBOLS
 from schemas.formula import FormulaError, read_amounts, shown
 
-__all__ = ["GROUP_TOLERANCE", "Composition", "FormulaError", "parse_formula"]
+__all__ = ["GROUP_TOLERANCE", "Composition", "FormulaError", "parse_formula", "read_key"]
 
 GROUP_TOLERANCE = 0.01
 """How far an atomic fraction may lie from the group's simplest formula; recorded because splits depend on it."""
@@ -84,18 +84,32 @@ def parse_formula(text: str, *, max_amount: float = 1000) -> Composition:
         FormulaError: `formula.empty`, `.syntax`, `.unknown_element`, `.amount_out_of_range`, `.charged`,
             `.variable_amount` or `.dopant_notation`.
     """
+    return Composition(*_read(text, max_amount))
+
+
+def read_key(text: str, max_amount: float) -> tuple[str, int | None]:
+    """The `material_id` and the space group of `parse_formula`, for formulas by the hundred thousand: nothing is kept.
+
+    Raises:
+        FormulaError: as `parse_formula`.
+    """
+    amounts, space_group = _read(text, max_amount)
+    return _written(amounts), space_group
+
+
+def _read(text: str, max_amount: float) -> tuple[tuple[tuple[str, int], ...], int | None]:
     words = _PLAIN_ITEM.split(text)  # between, symbol, digits, between, symbol, digits, ..., between
     if len(words) == 1 or any(words[::3]):
-        return _parse_with_care(text, max_amount)
+        return _read_with_care(text, max_amount)
     amounts: dict[str, int] = {}
     for symbol, digits in zip(words[1::3], words[2::3], strict=True):
         amounts[symbol] = amounts.get(symbol, 0) + (int(digits) if digits else 1)
     if not amounts.keys() <= SYMBOLS or max(amounts.values()) > max_amount:
-        return _parse_with_care(text, max_amount)
-    return Composition(_reduced(amounts))
+        return _read_with_care(text, max_amount)
+    return _reduced(amounts), None
 
 
-def _parse_with_care(text: str, max_amount: float) -> Composition:
+def _read_with_care(text: str, max_amount: float) -> tuple[tuple[tuple[str, int], ...], int | None]:
     amounts, space_group = read_amounts(text)
     for symbol, amount in amounts.items():
         if amount > max_amount:
@@ -105,7 +119,7 @@ def _parse_with_care(text: str, max_amount: float) -> Composition:
             )
             raise FormulaError("formula.amount_out_of_range", reason)
     denominator = lcm(*[amount.denominator for amount in amounts.values()])
-    return Composition(_reduced({symbol: int(amount * denominator) for symbol, amount in amounts.items()}), space_group)
+    return _reduced({symbol: int(amount * denominator) for symbol, amount in amounts.items()}), space_group
 
 
 def _reduced(amounts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

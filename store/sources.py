@@ -69,33 +69,39 @@ def refresh(
         con.register("new_observations", observations)
         con.register("new_rejections", rejections)
         con.execute(
-            "CREATE TEMP TABLE kept AS SELECT observation_id, record_hash FROM observations WHERE source = ?", [source]
+            "CREATE TEMP TABLE difference AS SELECT n.observation_id AS new_id, o.observation_id AS old_id, "
+            "n.source_record, n.record_hash <> o.record_hash AS changed FROM new_observations n FULL JOIN "
+            "(SELECT observation_id, record_hash, source_record FROM observations WHERE source = ?) o "
+            "USING (observation_id) WHERE o.observation_id IS NULL OR n.observation_id IS NULL "
+            "OR n.record_hash <> o.record_hash OR n.source_record <> o.source_record",
+            [source],
         )
         columns = [name for name in TABLES["observations"].column_names if name != "observation_id"]
         assignments = ", ".join(f"{name} = n.{name}" for name in columns)
         updated = _count(
             con.execute(
-                f"UPDATE observations o SET {assignments} FROM new_observations n "
-                "WHERE o.source = ? AND o.observation_id = n.observation_id AND o.record_hash <> n.record_hash",
+                f"UPDATE observations o SET {assignments} FROM new_observations n WHERE o.source = ? "
+                "AND o.observation_id = n.observation_id AND n.observation_id IN "
+                "(SELECT new_id FROM difference WHERE changed)",
                 [source],
             )
         )
         con.execute(
-            "UPDATE observations o SET source_record = n.source_record FROM new_observations n "
-            "WHERE o.source = ? AND o.observation_id = n.observation_id AND o.source_record <> n.source_record",
+            "UPDATE observations o SET source_record = d.source_record FROM difference d "
+            "WHERE o.source = ? AND o.observation_id = d.new_id AND NOT d.changed",
             [source],
         )
         deleted = _count(
             con.execute(
                 "DELETE FROM observations WHERE source = ? "
-                "AND observation_id NOT IN (SELECT observation_id FROM new_observations)",
+                "AND observation_id IN (SELECT old_id FROM difference WHERE new_id IS NULL)",
                 [source],
             )
         )
         inserted = _count(
             con.execute(
-                "INSERT INTO observations BY NAME SELECT n.* FROM new_observations n "
-                "ANTI JOIN kept k ON n.observation_id = k.observation_id"
+                "INSERT INTO observations BY NAME SELECT * FROM new_observations "
+                "WHERE observation_id IN (SELECT new_id FROM difference WHERE old_id IS NULL)"
             )
         )
         _refresh_structures(con, source, structures)
@@ -171,6 +177,20 @@ def earlier(lake: Lake, source: str) -> Earlier | None:
     if not rows:
         return None
     return Earlier(sum(row[1] for row in rows), {name: (low, high) for name, _, low, high in rows})
+
+
+def formulas(lake: Lake, source: str) -> pa.Table:
+    """Which composition each spelling of a source was read as, but those that say more than a composition.
+
+    Returns:
+        (n,) `formula_reported`, `material_id`.
+    """
+    with lake.reader() as con:
+        return con.execute(
+            "SELECT formula_reported, any_value(material_id) AS material_id FROM observations "
+            "WHERE source = ? AND NOT list_contains(flags, 'formula.suffix') GROUP BY formula_reported",
+            [source],
+        ).to_arrow_table()
 
 
 def content_version(con: duckdb.DuckDBPyConnection, source: str) -> str:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.ingest.molecules import SmilesError, read_smiles
-from schemas.composition import Composition, FormulaError, parse_formula
+from schemas.composition import FormulaError, read_key
 from schemas.contracts import Contract
 from schemas.tables import TABLES
 
@@ -85,13 +85,14 @@ class Identified:
 _LATTICE = ("lattice_a", "lattice_b", "lattice_c", "lattice_alpha", "lattice_beta", "lattice_gamma")
 
 
-def identify(contract: Contract, table: pa.Table, refuse: Refuse) -> Identified:
+def identify(contract: Contract, table: pa.Table, refuse: Refuse, known: pa.Table | None = None) -> Identified:
     """Read formulas, structures and SMILES; what can't be read is refused with rule and sentence.
 
     Args:
         contract: says which columns hold them.
         table: the raw records.
         refuse: called with row, rule and sentence.
+        known: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
     """
     n = table.num_rows
     columns = contract.columns
@@ -107,7 +108,7 @@ def identify(contract: Contract, table: pa.Table, refuse: Refuse) -> Identified:
     compositions = None if texts is None else _read_formulas(texts, contract.max_amount, refuse)
     if columns.formula is not None:
         reported = table[columns.formula].combine_chunks()
-        stated = _read_formulas(reported, contract.max_amount, refuse)
+        stated = _read_formulas(reported, contract.max_amount, refuse, known)
         if compositions is not None:
             _compare(stated, compositions, parsed, reported, refuse)
     else:
@@ -131,27 +132,39 @@ class _Compositions:
     space_groups: pa.Array
 
 
-def _read_formulas(texts: pa.Array, max_amount: float, refuse: Refuse) -> _Compositions:
-    """Compositions of formulas; each spelling is parsed once, and null stays null."""
+def _read_formulas(
+    texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None
+) -> _Compositions:
+    """Compositions of formulas; each spelling that is not known is parsed once, and null stays null."""
     encoded = pc.dictionary_encode(texts)
-    parsed = [_parse(text, max_amount) for text in encoded.dictionary.to_pylist()]
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    wrong = np.array([*(isinstance(result, FormulaError) for result in parsed), False], dtype=bool)
-    for row in np.flatnonzero(wrong[indices]):
-        error = parsed[indices[row]]
-        assert isinstance(error, FormulaError)
-        refuse(int(row), error.rule_id, str(error))
-    good = [result if isinstance(result, Composition) else None for result in parsed]
-    material_ids = pa.array([c.material_id if c else None for c in good], pa.string())
-    space_groups = pa.array([c.space_group if c else None for c in good], pa.int64())
-    return _Compositions(material_ids.take(encoded.indices), space_groups.take(encoded.indices))
-
-
-def _parse(text: str, max_amount: float) -> Composition | FormulaError:
-    try:
-        return parse_formula(text, max_amount=max_amount)
-    except FormulaError as error:
-        return error
+    spellings = encoded.dictionary
+    if known is None:
+        found = pa.nulls(len(spellings), pa.string())
+    else:
+        found = known["material_id"].take(pc.index_in(spellings, known["formula_reported"])).combine_chunks()
+    unknown = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))
+    material_ids: list[str | None] = []
+    space_groups: dict[int, int] = {}
+    errors: dict[int, FormulaError] = {}
+    for number, text in zip(unknown.tolist(), spellings.take(pa.array(unknown)).to_pylist(), strict=True):
+        try:
+            material_id, space_group = read_key(text, max_amount)
+        except FormulaError as error:
+            material_id, errors[number] = None, error
+        else:
+            if space_group is not None:
+                space_groups[number] = space_group
+        material_ids.append(material_id)
+    ids = pc.replace_with_mask(found, found.is_null(), pa.array(material_ids, pa.string()))
+    groups = np.full(len(spellings), np.nan)
+    groups[list(space_groups)] = list(space_groups.values())
+    if errors:
+        indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        for row in np.flatnonzero(np.isin(indices, list(errors))):
+            error = errors[int(indices[row])]
+            refuse(int(row), error.rule_id, str(error))
+    space = pa.array(groups, pa.float64(), from_pandas=True).cast(pa.int64())
+    return _Compositions(ids.take(encoded.indices), space.take(encoded.indices))
 
 
 def _read_structures(texts: pa.ChunkedArray, refuse: Refuse) -> list[ParsedStructure | None]:

@@ -52,8 +52,13 @@ class _Faults:
             self.found[row] = (rule_id, reason)
 
 
-def observe(contract: Contract, raw: RawRecords) -> Observed:
+def observe(contract: Contract, raw: RawRecords, known: pa.Table | None = None) -> Observed:
     """Turn the raw records of a source into observations.
+
+    Args:
+        contract: the source.
+        raw: its records.
+        known: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
 
     Raises:
         ReadError: a column that the contract names is not in the file.
@@ -61,7 +66,7 @@ def observe(contract: Contract, raw: RawRecords) -> Observed:
     table = raw.table.combine_chunks()
     _require_columns(contract, table)
     faults = _Faults(table.num_rows)
-    identified = identify(contract, table, faults.add)
+    identified = identify(contract, table, faults.add, known)
     kinds = _read_kinds(contract, table, faults)
     temperatures = _read_temperatures(contract, table, faults)
     conditions = _merge_conditions(contract, table, identified, faults)
@@ -86,10 +91,10 @@ def observe(contract: Contract, raw: RawRecords) -> Observed:
         "rank": _read_ranks(contract, table),
         "reference": table[reference] if reference else pa.nulls(table.num_rows, pa.string()),
     }
-    base = pa.table(shared).take(pa.array(sound))
+    base = _take(pa.table(shared), sound)
+    values = _take(table.select(list(numbers)), sound)
     pieces = [
-        _observations_of(value, base, numbers[value.column][sound], table[value.column].take(pa.array(sound)))
-        for value in contract.values
+        _observations_of(value, base, numbers[value.column][sound], values[value.column]) for value in contract.values
     ]
     structures = identified.structures(contract.source, sound, table["source_record"])
     if contract.columns.structure is not None:
@@ -264,7 +269,7 @@ def _observations_of(
 ) -> pa.Table:
     present = np.flatnonzero(~np.isnan(numbers))
     unit = get_property(value.property).unit
-    piece = base.take(pa.array(present))
+    piece = _take(base.append_column("value_reported", texts), present)
     # two columns' methods are told apart by the method; a column's name stays part of what an observation is
     column = value.column if value.method is None else f"{value.column} {value.method}"
     constants = {
@@ -283,9 +288,12 @@ def _observations_of(
         converted = convert(numbers[present], value.unit, unit)
     zero_class = get_property(value.property).zero_class is not None
     piece = piece.append_column("zero_class", pa.repeat(pa.scalar(zero_class), piece.num_rows))
-    return piece.append_column("value", pa.array(converted)).append_column(
-        "value_reported", texts.take(pa.array(present))
-    )
+    return piece.append_column("value", pa.array(converted))
+
+
+def _take(table: pa.Table, rows: NDArray[np.intp]) -> pa.Table:
+    """The given rows, in order; mostly these are all, and nothing is copied."""
+    return table if len(rows) == table.num_rows else table.take(pa.array(rows))
 
 
 _FLAGS = (

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ from schemas.properties import get_property
 from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import code_signature, signature
-from store.sources import Earlier, earlier, ingested, refresh
+from store.sources import Earlier, earlier, formulas, ingested, refresh
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
@@ -59,7 +59,9 @@ def refresh_source(
         ReadError: a file is unusable, or every record of the source is refused.
         WorkError: a table-level rule failed, or the commit did; the store is as it was.
     """
-    current = _signature(contract, files)
+    hashes = [file.sha256 for file in files]
+    sign = _signer(contract)
+    current = sign(hashes)
     before = ingested(lake, contract.source)
     if before is not None and before["signature"] == current:
         log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
@@ -68,14 +70,15 @@ def refresh_source(
         return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
     log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
     known = None if accept_change or not _same_meaning(before, contract) else earlier(lake, contract.source)
+    only_files_differ = before is not None and before["signature"] == sign(_hashes_of(before))
     try:
-        observed, validation = examine(contract, files, known)
+        spellings = formulas(lake, contract.source) if only_files_differ else None
+        observed, validation = examine(contract, files, known, spellings)
     except (RefusedError, AllRefusedError) as refused:
         write_page(lake, contract, files, refused.evaluated, datetime.now(UTC), refusal=str(refused))
         raise
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
-    hashes = [file.sha256 for file in files]
     window = contract.reconcile.temperature_k or (None, None)
     row = {
         "source": contract.source,
@@ -143,7 +146,10 @@ class AllRefusedError(ReadError):
 
 
 def examine(
-    contract: Contract, files: Sequence[SourceFile], known: Earlier | None = None
+    contract: Contract,
+    files: Sequence[SourceFile],
+    known: Earlier | None = None,
+    spellings: pa.Table | None = None,
 ) -> tuple[Observed, Validation]:
     """Read and validate a source without writing anything.
 
@@ -151,13 +157,14 @@ def examine(
         contract: the source.
         files: its files.
         known: what the last refresh left, to hold the new data against.
+        spellings: of formulas that the same code has read before, `formula_reported` and `material_id`.
 
     Raises:
         AllRefusedError: every record is refused.
         ReadError, WorkError: as `refresh_source`.
     """
     raw = get_reader(contract.reader)(files, contract.options)
-    observed = observe(contract, raw)
+    observed = observe(contract, raw, spellings)
     if _is_spoilt(observed):
         raise AllRefusedError(contract, observed)
     log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
@@ -177,11 +184,17 @@ def _is_spoilt(observed: Observed) -> bool:
     return not observed.observations.num_rows and bool(observed.rejections)
 
 
-def _signature(contract: Contract, files: Sequence[SourceFile]) -> str:
+def _signer(contract: Contract) -> Callable[[Sequence[str]], str]:
+    """What gives the signature of the source, as contract and code stand now, with files of these hashes."""
     vocabulary = [get_property(name).model_dump() for name in contract.properties]
     schemas = Path(__file__).parents[2] / "schemas"
     code = code_signature([Path(__file__).parent, schemas])
-    return signature(contract.sha256, [file.sha256 for file in files], vocabulary, code)
+    return lambda hashes: signature(contract.sha256, list(hashes), vocabulary, code)
+
+
+def _hashes_of(row: Mapping[str, Any]) -> list[str]:
+    """The hashes of the files that a row of `sources` was made of."""
+    return [file["sha256"] for file in json.loads(row["files"])]
 
 
 def _rejections_table(contract: Contract, observed: Observed) -> pa.Table:

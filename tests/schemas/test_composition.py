@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula
+from schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula, read_key
 from schemas.elements import ELEMENTS, SYMBOLS
 from schemas.rules import RULES
 
@@ -142,6 +142,7 @@ def refusal(text: str) -> FormulaError:
 @pytest.mark.parametrize(("text", "material_id"), ACCEPTED.items())
 def test_reads_what_people_write(text: str, material_id: str) -> None:
     assert parse_formula(text).material_id == material_id
+    assert read_key(text, 1000) == (material_id, parse_formula(text).space_group)
 
 
 @pytest.mark.parametrize(("text", "rule_id"), REFUSED.items())
