@@ -132,9 +132,7 @@ class _Compositions:
     space_groups: pa.Array
 
 
-def _read_formulas(
-    texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None
-) -> _Compositions:
+def _read_formulas(texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None) -> _Compositions:
     """Compositions of formulas; each spelling that is not known is parsed once, and null stays null."""
     encoded = pc.dictionary_encode(texts)
     spellings = encoded.dictionary
