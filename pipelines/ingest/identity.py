@@ -159,8 +159,8 @@ def _read_formulas(texts: pa.Array, max_amount: float, refuse: Refuse, known: pa
     if errors:
         indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         for row in np.flatnonzero(np.isin(indices, list(errors))):
-            error = errors[int(indices[row])]
-            refuse(int(row), error.rule_id, str(error))
+            wrong = errors[int(indices[row])]
+            refuse(int(row), wrong.rule_id, str(wrong))
     space = pa.array(groups, pa.float64(), from_pandas=True).cast(pa.int64())
     return _Compositions(ids.take(encoded.indices), space.take(encoded.indices))
 
