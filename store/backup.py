@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import InputError, WorkError
+from store.decoded import FOLDER as DECODED
 from store.inventory import data_files
 from store.lake import Lake, current_snapshot
 
@@ -156,6 +157,7 @@ def _beside(lake: Lake) -> set[Path]:
         for file in lake.root.rglob("*")
         if file.is_file()
         and not file.is_relative_to(lake.data)
+        and not file.is_relative_to(lake.root / DECODED)  # made again from the data
         and file.relative_to(lake.root).as_posix() not in mine
         and not file.name.endswith(".partial")
     }

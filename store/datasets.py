@@ -47,7 +47,7 @@ def build(lake: Lake, name: str, request: Request, as_of: AsOf = None) -> Traini
     if not name.strip() or "/" in name or name.endswith(".json"):
         raise InputError(f"{name!r} is no good name for a dataset: it is empty, has a '/' or ends with '.json'")
     with lake.reader(resolve_as_of(lake, as_of)) as con:
-        training_set = select_labelled(con, request)
+        training_set = select_labelled(con, lake.root, request)
     freeze(lake, None, training_set, name)
     return training_set
 
@@ -121,7 +121,7 @@ def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
     with lake.reader(resolve_as_of(lake, manifest["snapshot"])) as con:
         if "source" in request:
             return select(con, **request)
-        return select_labelled(con, Request.of(**request))
+        return select_labelled(con, lake.root, Request.of(**request))
 
 
 def verify(lake: Lake, manifest: Mapping[str, Any]) -> Verified:

@@ -33,7 +33,7 @@ class FeatureStore:
         self.lake = lake
         self.snapshot = snapshot
         self._con = con
-        self._tables = FeatureTables(con)
+        self._tables = FeatureTables(con, lake.root)
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, as_of: AsOf = None) -> Self:
@@ -143,9 +143,9 @@ class FeatureStore:
         """
         request = Request.of(property, features, sources, kinds)
         if as_of is None:
-            return select_labelled(self._con, request)
+            return select_labelled(self._con, self.lake.root, request)
         with self.lake.reader(resolve_as_of(self.lake, as_of)) as con:
-            return select_labelled(con, request)
+            return select_labelled(con, self.lake.root, request)
 
     def _matching(self, table: str, **wanted: str | None) -> pa.Table:
         given = {column: value for column, value in wanted.items() if value is not None}

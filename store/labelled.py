@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -44,8 +45,8 @@ class Request:
         return cls(property, tuple(features), *given)
 
 
-def select_labelled(con: duckdb.DuckDBPyConnection, request: Request) -> TrainingSet:
-    """The training set that is asked for, as `con` sees the store.
+def select_labelled(con: duckdb.DuckDBPyConnection, root: Path, request: Request) -> TrainingSet:
+    """The training set that is asked for, as `con` sees the store that has its folder in `root`.
 
     Columns: material_id, group_id, chemical_system, source, kind, method, the property, the descriptors, and `reason`,
     null where every feature set describes the material. Ordered by the keys.
@@ -56,7 +57,7 @@ def select_labelled(con: duckdb.DuckDBPyConnection, request: Request) -> Trainin
     chosen = choose(con, request.features)
     if chosen.key != "material_id":
         raise InputError(f"{', '.join(chosen.labels)} describe no materials, and labels are of materials")
-    labels = con.execute(
+    labels = con.sql(  # a relation is filled by all threads
         "SELECT l.material_id, m.group_id, m.chemical_system, l.source, l.kind, l.method, l.value "
         "FROM labels l LEFT JOIN materials m USING (material_id) WHERE "
         f"{_wanted(con, request)} ORDER BY l.material_id, l.source, l.kind, l.method"
@@ -64,7 +65,7 @@ def select_labelled(con: duckdb.DuckDBPyConnection, request: Request) -> Trainin
     if not labels.num_rows:
         raise InputError(_why_none(con, request))
     names = [*labels.column_names[:-1], request.property]
-    columns, reasons = features_of_labelled(FeatureTables(con), labels["material_id"], chosen)
+    columns, reasons = features_of_labelled(FeatureTables(con, root), labels["material_id"], chosen)
     return TrainingSet(
         source=", ".join(sorted(pc.unique(labels["source"]).to_pylist())),
         properties=(request.property,),

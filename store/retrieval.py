@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 
 from schemas.composition import FormulaError, parse_formula
 from schemas.errors import InputError
+from store.decoded import decoded
 from store.features import ENTITIES, FeatureSet, compute_for, resolved
 from store.results import Tabular
 
@@ -86,11 +88,12 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
 
 
 class FeatureTables:
-    """The feature tables as one reader sees them. What a large request read is kept for the next one."""
+    """The feature tables as one reader sees them."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        """`con` must stay on one snapshot."""
+    def __init__(self, con: duckdb.DuckDBPyConnection, root: Path) -> None:
+        """`con` must stay on one snapshot; `root` is the store's folder on this machine."""
         self.con = con
+        self.root = root
         self._whole: dict[str, pa.Table] = {}
 
     def rows(self, label: str, chosen: Chosen, ids: pa.Array) -> pa.Table:
@@ -99,7 +102,7 @@ class FeatureTables:
             held = chosen.rows[chosen.labels.index(label)]["rows"]
             if len(ids) < _LARGE * held:
                 return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
-            self._whole[label] = self.con.execute(f"FROM features.{label}").to_arrow_table().combine_chunks()
+            self._whole[label] = decoded(self.con, self.root, label)
         return self._whole[label]
 
 
@@ -158,7 +161,7 @@ def _all_known(tables: FeatureTables, asked: pa.Array, chosen: Chosen) -> dict[s
     columns: dict[str, pa.Array] = {}
     for label in chosen.labels:
         rows = tables.rows(label, chosen, asked)
-        at = pc.index_in(asked, value_set=rows[chosen.key].combine_chunks())
+        at = _positions(asked, rows[chosen.key].combine_chunks())
         if at.null_count:
             return None
         names = chosen.column_names(label)
@@ -241,16 +244,26 @@ def _matching(con: duckdb.DuckDBPyConnection, query: str, ids: pa.Array, key: st
     """The rows of a query whose key is among `ids`."""
     con.register("wanted_ids", pa.table({key: ids}))
     try:
-        return con.execute(f"FROM ({query}) SEMI JOIN wanted_ids USING ({key})").to_arrow_table()
+        # as a relation, so that all threads fill the result; `execute` leaves that to one: twice the time
+        return con.sql(f"FROM ({query}) SEMI JOIN wanted_ids USING ({key})").to_arrow_table()
     finally:
         con.unregister("wanted_ids")
 
 
 def _places(ids: pa.Array, known: pa.ChunkedArray) -> tuple[pa.Array, list[int]]:
     """Where each id stands in `known`, null where it does not; and the positions of the ids that don't."""
-    at = pc.index_in(ids, value_set=known.combine_chunks())
+    at = _positions(ids, known.combine_chunks())
     absent = pc.and_(at.is_null(), ids.is_valid())
     return at, np.flatnonzero(absent.to_numpy(zero_copy_only=False)).tolist()
+
+
+def _positions(ids: pa.Array, known: pa.Array) -> pa.Array:
+    """Where each id stands in `known`, which holds none twice; null where it does not. Hashes the fewer of the two."""
+    if len(ids) >= len(known):
+        return pc.index_in(ids, value_set=known)
+    encoded = ids.dictionary_encode()
+    found = pc.index_in(known, value_set=encoded.dictionary)
+    return pc.inverse_permutation(found, max_index=len(encoded.dictionary) - 1).take(encoded.indices)
 
 
 def _failures(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any], ids: pa.Array) -> dict[str, str]:

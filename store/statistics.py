@@ -71,9 +71,8 @@ def record(transaction: Transaction, subject: str, rows: pa.Table) -> None:
     transaction.insert("statistics", rows)
 
 
-def of_features(con: duckdb.DuckDBPyConnection, label: str, columns: Sequence[str]) -> pa.Table:
-    """The statistics of a version of a feature set, as `con` sees it."""
-    table = con.execute(f"FROM features.{label}").to_arrow_table()
+def of_features(table: pa.Table, label: str, columns: Sequence[str]) -> pa.Table:
+    """The statistics of a version of a feature set, given as a table."""
     return summarise(label, ((name, table[name].to_numpy()) for name in columns))
 
 

@@ -16,11 +16,14 @@ _LABELS = """
 WITH candidates AS (
     SELECT o.material_id, o.property, o.source, o.kind, o.method, o.unit, o.value, o.rank, s.policy,
         (s.label_min_temperature_k IS NULL OR o.temperature_k IS NULL
-            OR o.temperature_k BETWEEN s.label_min_temperature_k AND s.label_max_temperature_k) AS preferred
+            OR o.temperature_k BETWEEN s.label_min_temperature_k AND s.label_max_temperature_k) AS preferred,
+        s.label_min_temperature_k IS NULL AS everywhere
     FROM observations o JOIN sources s ON o.source = s.source AND (o.kind = s.kind OR o.method <> s.method)
 ), chosen AS (
-    SELECT *, preferred = max(preferred) OVER (PARTITION BY material_id, property, source, kind, method) AS taken
-    FROM candidates
+    SELECT * FROM candidates WHERE everywhere
+    UNION ALL
+    SELECT * FROM candidates WHERE NOT everywhere
+    QUALIFY preferred = max(preferred) OVER (PARTITION BY material_id, property, source, kind, method)
 )
 SELECT material_id, property, source, kind, method, any_value(unit) AS unit,
     coalesce(CASE any_value(policy)
@@ -30,7 +33,7 @@ SELECT material_id, property, source, kind, method, any_value(unit) AS unit,
         WHEN 'newest' THEN arg_max(value, (rank, value)) FILTER (rank IS NOT NULL)
     END, median(value)) AS value,
     count(*) AS n_observations, max(value) - min(value) AS spread, any_value(policy) AS policy
-FROM chosen WHERE taken GROUP BY material_id, property, source, kind, method
+FROM chosen GROUP BY material_id, property, source, kind, method
 """
 
 # Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)). Where
