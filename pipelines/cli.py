@@ -128,7 +128,7 @@ def refresh(
         failed = refresh_sources(wanted)
     for source, reason in failed.items():
         err.print(f"[bold red]failed:[/] {plain(source)}: {plain(reason)}", soft_wrap=True)
-    done = len(wanted) - len(failed)
+    done = len(set(wanted) - failed.keys())
     out.print(f"{done} of {len(wanted)} sources are up to date; 'matstrata sources list' shows them.")
     if failed:
         raise typer.Exit(1)

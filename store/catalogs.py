@@ -6,10 +6,15 @@ and other files (`store.files`), nor what is written (`store.lake`).
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 CATALOG = "lake"
 _LOCK = 0x4D617453  # "MatS": the advisory lock of a database's one store
 _NO_INLINING = "DATA_INLINING_ROW_LIMIT 0"  # rows in the catalog break time travel (decision 11)
+_TRIES = 20  # to copy a catalog that others write to
 _KEY = "catalog"  # name of the secret in memory
 
 
@@ -74,8 +80,13 @@ class SqliteCatalog:
         return self.file.stat().st_ino if self.file.exists() else None
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
-        """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls."""
-        con.execute(self.statement(data, f"META_BUSY_TIMEOUT 60000, {_NO_INLINING}, {options}"))
+        """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls.
+
+        Raises:
+            WorkError: its folder can't be written, and others write to it too fast to be copied.
+        """
+        there = SqliteCatalog(readable(self.file)) if "READ_ONLY" in options else self
+        con.execute(there.statement(data, f"META_BUSY_TIMEOUT 60000, {_NO_INLINING}, {options}"))
 
     def statement(self, data: str, options: str) -> str:
         """The SQL that attaches the lake."""
@@ -90,12 +101,48 @@ class SqliteCatalog:
 
     def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
         """As a SQLite database."""
-        con.execute(f"ATTACH '{escaped(self.file.as_posix())}' AS {name} (TYPE sqlite)")
+        con.execute(f"ATTACH '{escaped(readable(self.file).as_posix())}' AS {name} (TYPE sqlite)")
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:  # noqa: ARG002 (the lake's file lock is all it takes)
         """The store's own file lock holds off all writers there can be."""
         yield
+
+
+def readable(file: Path) -> Path:
+    """A SQLite file that can be opened: itself, or where its folder can't be written a copy, kept until the end.
+
+    SQLite writes beside a file in WAL mode even to read it.
+
+    Raises:
+        WorkError: the file can't be copied, or changes all the time.
+    """
+    if not file.exists() or (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)):
+        return file
+    for _ in range(_TRIES):
+        state = _state(file)
+        copy = _copy(file, state)
+        if _state(file) == state:
+            return copy
+    raise WorkError(f"{file.parent} can't be written, and others write to it all the time; try again later")
+
+
+def _state(file: Path) -> tuple[tuple[str, int, int], ...]:
+    """The file and what SQLite has not yet put into it, by name, time and size."""
+    parts = [part for part in (file, file.with_name(f"{file.name}-wal")) if part.exists()]
+    return tuple((str(part), part.stat().st_mtime_ns, part.stat().st_size) for part in parts)
+
+
+@lru_cache(maxsize=8)
+def _copy(file: Path, state: tuple[tuple[str, int, int], ...]) -> Path:
+    try:
+        folder = tempfile.mkdtemp(prefix="matstrata-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for part, _, _ in state:
+            shutil.copyfile(part, Path(folder) / Path(part).name)
+    except OSError as error:
+        raise WorkError(f"{file.parent} can't be written, so its catalog is copied to be read: {error}") from error
+    return Path(folder) / file.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from schemas.errors import InputError, WorkError
+from store.catalogs import readable
 from store.checks import conservation
 from store.inventory import DataFile, data_files, orphaned_files, scheduled_files, size, unregistered_files
 from store.lake import Lake, current_snapshot
@@ -97,7 +98,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
 def _catalog(lake: Lake) -> Iterator[Finding]:
     """SQLite's own look at its pages."""
     try:
-        con = sqlite3.connect(f"file:{lake.catalog_file.as_posix()}?mode=ro", uri=True, timeout=60)
+        con = sqlite3.connect(f"file:{readable(lake.catalog_file).as_posix()}?mode=ro", uri=True, timeout=60)
         try:
             said = [row[0] for row in con.execute("PRAGMA quick_check(5)").fetchall()]
         finally:

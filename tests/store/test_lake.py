@@ -21,6 +21,7 @@ import pytest
 
 from schemas.errors import InputError, WorkError
 from schemas.tables import TABLES
+from store.doctor import examine
 from store.lake import Lake, current_snapshot
 
 WRITER = """
@@ -422,6 +423,23 @@ class TestCrash:
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
         with pytest.raises(WorkError, match="Read-only"), lake.commit("write"):
             pass
+
+    @pytest.mark.parametrize("closed", [True, False], ids=["closed", "in use"])
+    def test_a_read_only_store_can_be_read(self, lake, read_only, closed):
+        with lake.commit("write") as transaction:
+            transaction.insert("releases", releases("a"))
+        if closed:
+            for file in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
+                (lake.root / file).unlink(missing_ok=True)
+            with read_only(lake.root):
+                assert (names(lake), lake.snapshot()) == (["a"], 2)
+                assert not [finding for finding in examine(lake).findings if finding.damage]
+        else:  # another may write to it meanwhile
+            with lake.commit("write") as transaction:
+                transaction.insert("releases", releases("b"))
+                with read_only(lake.root):
+                    assert (names(lake), lake.snapshot()) == (["a"], 2)
+            assert (names(lake), lake.snapshot()) == (["a", "b"], 3)
 
     def test_read_only_place_for_a_new_store(self, tmp_path, read_only):
         with read_only(tmp_path), pytest.raises(WorkError, match="MATSTRATA_STORE"):
