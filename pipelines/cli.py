@@ -5,7 +5,6 @@ Everything heavy is imported by the subcommand that needs it: `matstrata --help`
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from enum import StrEnum
@@ -23,7 +22,6 @@ from pipelines.cli_stats import stats
 from pipelines.cli_store import store
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
-from schemas.errors import InputError, WorkError
 
 app = typer.Typer(
     name="matstrata",
@@ -53,27 +51,6 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
-
-
-def main() -> None:
-    """Run the command, and turn errors into a sentence and an exit code."""
-    gc.set_threshold(100_000, 50, 100)  # what is imported stays; looking through it again and again cost 10 %
-    try:
-        app()
-    except InputError as error:
-        err.print(f"[bold red]error:[/] {plain(error)}", soft_wrap=True)
-        sys.exit(2)
-    except WorkError as error:
-        err.print(f"[bold red]failed:[/] {plain(error)}", soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("stopped; what was committed stays, nothing is half-written. The same command carries on.")
-        sys.exit(130)
-    except BrokenPipeError:  # 'matstrata sql … | head'
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    finally:
-        gc.freeze()  # nor is it looked through once more at the end
 
 
 @app.command()
@@ -298,7 +275,3 @@ def ui(
 
 app.command()(stats)
 app.command()(migrate)
-
-
-if __name__ == "__main__":
-    main()

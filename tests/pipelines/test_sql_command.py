@@ -93,7 +93,7 @@ def test_an_error_that_comes_late_is_a_sentence(environment):
 
 def test_a_large_result_needs_little_memory(environment):
     code = (
-        "import resource, sys\nfrom pipelines.cli import main\nsys.argv = ['matstrata', 'sql', "
+        "import resource, sys\nfrom pipelines.command import main\nsys.argv = ['matstrata', 'sql', "
         "\"SELECT range AS i, hash(range) AS h, 'x' || range AS s FROM range({n})\", '-f', 'parquet', '-o', sys.argv[1]]\n"
         "try: main()\nexcept SystemExit: pass\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
