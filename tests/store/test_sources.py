@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from store.checks import conservation
 from store.sources import content_version, ingested, rejected
@@ -65,6 +67,29 @@ def test_the_same_content_touches_no_observation(lake, put):
     assert feed(lake, "observations", done.snapshot, done.snapshot, "source_record") == []
     assert feed(lake, "rejections", done.snapshot, done.snapshot, "source_record") == []
     assert asked(lake, content_version, "lab") == version
+
+
+RECORDS = st.dictionaries(
+    st.sampled_from("abcdefgh"),
+    st.tuples(st.sampled_from(["GaN", "Si"]), st.sampled_from([0.5, 1.0]), st.integers(1, 3)),
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(states=st.lists(RECORDS, min_size=2, max_size=2))
+def test_any_state_follows_any_other_by_its_difference(lake, put, states):
+    """Records keep their key, change what they say, and move in the file."""
+    put("lab", [])
+    before: dict = {}
+    for after in states:
+        done = put("lab", [(f"row {at}", f, v, {"key": key}) for key, (f, v, at) in after.items()])
+        assert rows(lake, "source_record, material_id, value") == sorted(
+            (f"row {n}", f, v) for f, v, n in after.values()
+        )
+        updated = [key for key in before.keys() & after.keys() if before[key][:2] != after[key][:2]]
+        new, gone = after.keys() - before.keys(), before.keys() - after.keys()
+        assert (done.inserted, done.updated, done.deleted) == (len(new), len(updated), len(gone))
+        before = after
 
 
 def test_rejections_are_listed_in_the_order_of_the_records(lake, put):
