@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_benchmark import benchmark
 from pipelines.cli_sources import sources
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.command()(benchmark)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -80,7 +82,7 @@ def run(
     from schemas.ensembles import get_ensemble
 
     specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
-    locate_sources(source for spec in specs for source in spec.sources)
+    locate_sources(source for spec in specs for source in spec.source_names)
     with progress("starting"):
         from pipelines.definitions import execute  # deferred: 3 s, Dagster
 

@@ -174,7 +174,7 @@ class Predictor:
         said = self._ensemble.predict(features[usable], material_ids, known)
         references = self._references(said)
         trained_on = set(self._ensemble.material_ids.tolist())
-        citations = tuple(self._citations[source] for source in self.spec.sources)
+        citations = tuple(self._citations[source] for source in self.spec.source_names)
         return [
             {
                 "property": self.spec.name,
@@ -204,7 +204,7 @@ class Predictor:
             found = con.execute(
                 "SELECT material_id, min(reference) FROM observations WHERE source = ? AND property = ? "
                 "AND material_id IN (SELECT unnest(?)) GROUP BY material_id",
-                [self.spec.target, self.spec.name, nearest],
+                [self.spec.target.partition(":")[0], self.spec.name, nearest],
             ).fetchall()
         return dict(found)
 

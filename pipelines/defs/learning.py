@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,8 @@ def training_sets_key(spec: EnsembleSpec) -> dg.AssetKey:
 
 def source_model_key(spec: EnsembleSpec, source: str) -> dg.AssetKey:
     """The key of the model trained on one source alone."""
-    return dg.AssetKey(["source_models", spec.name, source])
+    return dg.AssetKey(["source_models", spec.name, re.sub(r"\W+", "_", source)])  # 'snumat_gaps:HSE06'
+
 
 
 def ensemble_key(spec: EnsembleSpec) -> dg.AssetKey:
@@ -51,7 +53,7 @@ def learning_assets(spec: EnsembleSpec) -> list[dg.AssetsDefinition]:
 def _training_sets(spec: EnsembleSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=training_sets_key(spec),
-        deps=[*map(observations_key, spec.sources), *map(features_key, spec.features)],
+        deps=[*map(observations_key, spec.source_names), *map(features_key, spec.features)],
         group_name=spec.name,
         kinds={"parquet"},
         description=f"Labels of {', '.join(spec.sources)} joined to features, frozen under the hash of their content.",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pipelines.descriptors import magpie, stoichiometry
+from pipelines.descriptors import hellinger, magpie, stoichiometry, valence
 from pipelines.descriptors.columns import DescriptorColumn
 from schemas.errors import InputError
 from schemas.tables import REAL, Column
@@ -21,7 +21,8 @@ _SHARED = (_HERE / "composition_sets.py",)
 
 def _column(column: DescriptorColumn) -> Column:
     unit = None if column.unit == "dimensionless" else column.unit
-    return Column(column.name, REAL, f"{column.description} (matminer: {column.matminer})", unit)
+    peer = f" (matminer: {column.matminer})" if column.matminer else ""
+    return Column(column.name, REAL, f"{column.description}{peer}", unit)
 
 
 _SETS = (
@@ -39,6 +40,21 @@ _SETS = (
         columns=tuple(map(_column, stoichiometry.COLUMNS)),
         compute=stoichiometry.compute,
         code=(_HERE / "stoichiometry.py", *_SHARED),
+    ),
+    FeatureSet(
+        name="hellinger",
+        description="square roots of the atomic fractions of 103 elements: Hellinger coordinates of the composition",
+        columns=tuple(map(_column, hellinger.COLUMNS)),
+        compute=hellinger.compute,
+        code=(_HERE / "hellinger.py", *_SHARED),
+    ),
+    FeatureSet(
+        name="valence",
+        description="charge balance by usual oxidation states, octet rule, ionic character",
+        columns=tuple(map(_column, valence.COLUMNS)),
+        compute=valence.compute,
+        code=(_HERE / "valence.py", *_SHARED),
+        data_files=valence.data_files(),
     ),
 )
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.learning import domain, intervals
+from pipelines.learning.difficulty import NEIGHBOURS, Difficulty, fit_difficulty
 from pipelines.learning.errors import LearningError
+from pipelines.learning.hurdle import is_zero_inflated
 from pipelines.learning.level1 import VIEWS, Level1, Setting, Testimony, View, fit_level1, testify, view_inputs
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
-from pipelines.learning.stacking import cross_weighted, fit_weights
+from pipelines.learning.stacking import Meta, cross_joined, fit_meta
 from pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
@@ -33,13 +35,14 @@ VALUE_RANGE = (-np.inf, np.inf)
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Level-1 regressors with weights, intervals and domain, over inputs that are already made.
+    """Level-1 models joined by a meta-learner, with intervals and domain, over inputs that are already made.
 
     Attributes:
         setting: What it may know of the computations.
-        levels: Regressors, one entry for each view of the setting.
-        weights: (c,) share of each regressor, over the views in order.
-        calibration: Turns difficulties into half-widths.
+        levels: Models, one entry for each view of the setting.
+        meta: What joins them, over the views in order.
+        calibration: Turns sizes and chances into intervals.
+        errors: What error to expect of the value itself.
         neighbourhood: The training materials as points.
         domain: Where it may be trusted.
         bounds: Smallest and largest possible value of the property.
@@ -47,8 +50,9 @@ class Stack:
 
     setting: Setting
     levels: tuple[Level1, ...]
-    weights: NDArray[np.float64]
+    meta: Meta
     calibration: intervals.Calibration
+    errors: Difficulty
     neighbourhood: Neighbourhood
     domain: domain.Domain
     bounds: tuple[float, float]
@@ -57,29 +61,45 @@ class Stack:
         self, features: NDArray[np.float64], material_ids: NDArray[np.str_], testimonies: Sequence[Testimony]
     ) -> StackPredictions:
         """Predict m materials from their descriptors and what the helpers say."""
-        columns = np.hstack([lvl.predict(view_inputs(lvl.view, features, testimonies)) for lvl in self.levels])
-        nearest, distances = self.neighbourhood.nearest(features, intervals.NEIGHBOURS)
-        values = (columns @ self.weights).clip(*self.bounds)
-        difficulty = self.calibration.difficulty(nearest, columns.std(axis=1))
-        half_width = self.calibration.quantile * difficulty
+        said = [level.predict(view_inputs(level.view, features, testimonies)) for level in self.levels]
+        columns, chances = (np.hstack([each[part] for each in said]) for part in (0, 1))
+        nearest, distances = self.neighbourhood.nearest(features, NEIGHBOURS)
+        sizes, chance = self.meta.size(columns).clip(*self.bounds), self.meta.chance(chances)
+        share = self.meta.share(chance)
+        values = (sizes * share).clip(*self.bounds)
+        spread = columns.std(axis=1)
+        lower, upper = self.calibration.interval(sizes, chance, self.calibration.difficulty.of(nearest, spread))
+        expected = self.errors.of(nearest, disagreement(sizes, spread, chance))
         return StackPredictions(
             values=values,
-            lower=(values - half_width).clip(*self.bounds),
-            upper=(values + half_width).clip(*self.bounds),
-            in_domain=self.domain.contains(distances, difficulty, material_ids),
-            columns=columns,
+            lower=np.minimum(lower, values).clip(*self.bounds),
+            upper=np.maximum(upper, values).clip(*self.bounds),
+            chance=chance,
+            in_domain=self.domain.contains(distances, expected, material_ids),
+            columns=columns * share[:, None],
             nearest=nearest,
             distances=distances,
         )
 
 
+def disagreement(
+    sizes: NDArray[np.float64], spread: NDArray[np.float64], chance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far the models disagree about the value, (m,): about the size, and about whether it is zero."""
+    return spread * chance + 2 * np.abs(sizes) * chance * (1 - chance)
+
+
 @dataclass(frozen=True, slots=True)
 class StackPredictions:
-    """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k)."""
+    """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k).
+
+    `chance` is that of not being zero, 1 where zero is no class of its own.
+    """
 
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    chance: NDArray[np.float64]
     in_domain: NDArray[np.bool_]
     columns: NDArray[np.float64]
     nearest: NDArray[np.intp]
@@ -119,6 +139,7 @@ class Predictions:
         values: (m,) predicted values.
         lower: (m,) lower end of the 90 % interval, within the property's bounds.
         upper: (m,) upper end.
+        chance: (m,) calibrated chance that the value is not zero; None where zero is no class of its own.
         in_domain: (m,) whether the material is close to measured ones.
         contributions: What each source's models said.
         nearest_ids: (m, k) nearest measured materials, nearest first.
@@ -130,6 +151,7 @@ class Predictions:
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    chance: NDArray[np.float64] | None
     in_domain: NDArray[np.bool_]
     contributions: tuple[Contribution, ...]
     nearest_ids: NDArray[np.str_]
@@ -161,8 +183,11 @@ class Ensemble:
 
     def weights(self) -> dict[str, float]:
         """Name the share of each level-1 regressor, such as ``given_known.trees``."""
-        names = [f"{level.view}.{name}" for level in self.stack.levels for name in level.names]
-        return dict(zip(names, self.stack.weights.tolist(), strict=True))
+        meta, levels = self.stack.meta, self.stack.levels
+        names = [f"{level.view}.{name}" for level in levels for name in level.names]
+        chances = [f"{level.view}.{name} (not zero)" for level in levels for name in level.chance_names]
+        weights = (*meta.size_weights.tolist(), *meta.chance_weights.tolist())
+        return dict(zip((*names, *chances), weights, strict=True))
 
     def predict(
         self,
@@ -196,6 +221,7 @@ class Ensemble:
             values=said.values,
             lower=said.lower,
             upper=said.upper,
+            chance=said.chance if len(self.stack.meta.chance_weights) else None,
             in_domain=said.in_domain,
             contributions=(*self._own_contributions(said.columns), *self._helper_contributions(testimonies)),
             nearest_ids=self.material_ids[shown],
@@ -207,8 +233,8 @@ class Ensemble:
         contributions, start = [], 0
         for level in self.stack.levels:
             part = slice(start, start := start + len(level.names))
-            weight = float(self.stack.weights[part].sum())
-            shares = self.stack.weights[part] / weight if weight else np.full(len(level.names), 1 / len(level.names))
+            weight = float(self.stack.meta.size_weights[part].sum())
+            shares = self.stack.meta.size_weights[part] / weight if weight else np.full(len(level.names), 1 / len(level.names))
             predicted = (columns[:, part] @ shares)[:, None]
             given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
             nothing = np.full_like(predicted, np.nan)
@@ -220,7 +246,7 @@ class Ensemble:
     def _helper_contributions(self, testimonies: Sequence[Testimony]) -> list[Contribution]:
         counts = [(level.view, len(level.names)) for level in self.stack.levels]
         views = np.repeat([view for view, _ in counts], [count for _, count in counts])
-        weight = float(self.stack.weights[views != View.ALONE].sum())
+        weight = float(self.stack.meta.size_weights[views != View.ALONE].sum())
         return [
             Contribution(
                 helper.source,
@@ -241,6 +267,7 @@ class Training:
 
     Attributes:
         samples: The target's training materials.
+        hurdle: Whether zero is a class of its own among their values.
         folds: (n,) inner folds over the units.
         levels: Level-1 regressors of each view.
         neighbourhood: The materials as points.
@@ -249,6 +276,7 @@ class Training:
     """
 
     samples: Samples
+    hurdle: bool
     folds: NDArray[np.intp]
     levels: dict[View, Level1]
     neighbourhood: Neighbourhood
@@ -279,29 +307,33 @@ def fit_training(
     folds = assign_folds(units, inner_folds(len(values)), seed)
     check_folds(samples.group_ids, folds)
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
+    hurdle = is_zero_inflated(values)
     levels = {
-        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed) for view in views
+        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed, hurdle=hurdle)
+        for view in views
     }
     neighbourhood = fit_neighbourhood(samples.features)
-    nearest, distances = neighbourhood.nearest_outside(units, intervals.NEIGHBOURS)
-    return Training(samples, folds, levels, neighbourhood, nearest, distances)
+    nearest, distances = neighbourhood.nearest_outside(units, NEIGHBOURS)
+    return Training(samples, hurdle, folds, levels, neighbourhood, nearest, distances)
 
 
 def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float]) -> Stack:
     """Weigh, calibrate and delimit the regressors of one setting, from held-out predictions of training materials."""
     samples, values = training.samples, target_values(training.samples)
     levels = tuple(training.levels[view] for view in VIEWS[setting])
-    held_out = np.hstack([level.held_out for level in levels])
-    joined = cross_weighted(held_out, values, training.folds).clip(*bounds)
-    calibration = intervals.calibrate(values, joined, training.nearest, held_out.std(axis=1))
-    difficulty = calibration.difficulty(training.nearest, held_out.std(axis=1))
+    columns, chances = (np.hstack(each) for each in zip(*((lvl.sizes, lvl.chances) for lvl in levels), strict=True))
+    sizes, chance, share = cross_joined(columns, chances, values, training.folds)
+    sizes, spread = sizes.clip(*bounds), columns.std(axis=1)
+    errors = fit_difficulty(np.abs((sizes * share).clip(*bounds) - values))
+    expected = errors.of(training.nearest, disagreement(sizes, spread, chance))
     return Stack(
         setting=setting,
         levels=levels,
-        weights=fit_weights(held_out, values),
-        calibration=calibration,
+        meta=fit_meta(columns, chances, values),
+        calibration=intervals.calibrate(values, sizes, chance, training.nearest, spread, hurdle=training.hurdle),
+        errors=errors,
         neighbourhood=training.neighbourhood,
-        domain=domain.fit_domain(training.distances, difficulty, samples.material_ids),
+        domain=domain.fit_domain(training.distances, expected, samples.material_ids),
         bounds=bounds,
     )
 

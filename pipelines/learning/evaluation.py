@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.ensemble import VALUE_RANGE, fit_stack, fit_training, hear_helpers
+from pipelines.learning.ensemble import VALUE_RANGE, StackPredictions, fit_stack, fit_training, hear_helpers
+from pipelines.learning.errors import LeakageError
 from pipelines.learning.level1 import Setting, Testimony
 from pipelines.learning.samples import Samples, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
@@ -119,10 +120,9 @@ def evaluate(
             log.info("%s: %s, fold %s of %s", target.properties[0], protocol.value, fold + 1, folds.max() + 1)
             test = folds == fold
             seen, unseen = target.take(~test), target.take(test)
-            training = fit_training(seen, units[~test], _rows(testimonies, ~test), settings, seed)
-            for setting in settings:
-                stack = fit_stack(training, setting, bounds)
-                said = stack.predict(unseen.features, unseen.material_ids, _rows(testimonies, test))
+            told = [testimony.take(~test) for testimony in testimonies]
+            asked = [testimony.take(test) for testimony in testimonies]
+            for setting, said in judge(seen, units[~test], told, unseen, asked, settings, bounds, seed).items():
                 for name in ("values", "lower", "upper", "in_domain"):
                     getattr(held_out[setting], name)[test] = getattr(said, name)
             held_out[MEAN].values[test] = measured[~test].mean()
@@ -131,15 +131,46 @@ def evaluate(
     return Evaluation(protocol.value, tuple(metrics), held_out)
 
 
+def judge(
+    seen: Samples,
+    units: NDArray[np.intp],
+    told: Sequence[Testimony],
+    unseen: Samples,
+    asked: Sequence[Testimony],
+    settings: Sequence[Setting],
+    bounds: tuple[float, float],
+    seed: int,
+) -> dict[Setting, StackPredictions]:
+    """Fit everything on some materials and predict others; what these measure is not looked at.
+
+    Args:
+        seen: The training materials, with their (n,) `units`, which inner folds keep whole.
+        units: What inner folds keep together.
+        told: What the helpers say about them.
+        unseen: The test materials.
+        asked: What the helpers say about these.
+        settings: Which settings to fit.
+        bounds: Smallest and largest possible value of the property.
+        seed: Fixes what chance decides.
+
+    Raises:
+        LeakageError: when a test material is among the training materials.
+    """
+    common = np.intersect1d(seen.material_ids, unseen.material_ids)
+    if common.size:
+        raise LeakageError(f"{common.size} test materials are trained on too, such as {common[0]}; leave them out")
+    training = fit_training(seen, units, told, settings, seed)
+    return {
+        setting: fit_stack(training, setting, bounds).predict(unseen.features, unseen.material_ids, asked)
+        for setting in settings
+    }
+
+
 def _blank(protocol: Protocol, model: str, target: Samples, folds: NDArray[np.intp]) -> HeldOut:
     values, lower, upper = np.full((3, len(target)), np.nan)
     outside = np.zeros(len(target), dtype=bool)
     measured = target_values(target)
     return HeldOut(protocol.value, model, target.material_ids, measured, values, lower, upper, outside, folds)
-
-
-def _rows(testimonies: Sequence[Testimony], rows: NDArray[np.bool_]) -> tuple[Testimony, ...]:
-    return tuple(Testimony(t.predicted[rows], t.known[rows]) for t in testimonies)
 
 
 def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -183,7 +183,23 @@ def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
 def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
     """What the helper sources computed, without descriptors: for looking up known values."""
     with lake.reader() as con:
-        return [samples_of(_select_one(con, spec, source, ()), spec) for source in spec.helpers]
+        return [samples_of(select_source(con, spec, source, ()), spec) for source in spec.helpers]
+
+
+def select_source(
+    con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
+) -> TrainingSet:
+    """The training set of one source of an ensemble as `con` sees the store: of a helper, all that it reports."""
+    if source == spec.target:
+        properties = [spec.name]
+    else:
+        name, _, method = source.partition(":")
+        found = con.execute(
+            "SELECT DISTINCT property FROM labels WHERE source = ? AND (? = '' OR method = ?) ORDER BY 1",
+            [name, method, method],
+        )
+        properties = [each for (each,) in found.fetchall()]
+    return select(con, source, properties, tuple(features))
 
 
 def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
@@ -217,18 +233,7 @@ def _select(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 def _select_at(lake: Lake, spec: EnsembleSpec, snapshot: int, _time: datetime) -> Mapping[str, TrainingSet]:
     """The training sets at a snapshot; its time tells stores apart that lay in the same folder one after another."""
     with lake.reader(snapshot) as con:
-        return MappingProxyType({source: _select_one(con, spec, source, spec.features) for source in spec.sources})
-
-
-def _select_one(
-    con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
-) -> TrainingSet:
-    if source == spec.target:
-        properties = [spec.name]
-    else:
-        found = con.execute("SELECT DISTINCT property FROM observations WHERE source = ? ORDER BY 1", [source])
-        properties = [name for (name,) in found.fetchall()]
-    return select(con, source, properties, tuple(features))
+        return MappingProxyType({source: select_source(con, spec, source, spec.features) for source in spec.sources})
 
 
 def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:

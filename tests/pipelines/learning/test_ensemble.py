@@ -157,3 +157,21 @@ def test_a_file_with_anything_else_in_it_is_refused(tmp_path):
         path.write_bytes(skops.io.dumps(content))
         with pytest.raises(IntegrityError, match=complaint):
             load(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_half_zeros_make_a_hurdle(make, computed, helper):
+    """The chance of not being zero is given, and predictions of most zeros are zero exactly."""
+    samples = make("experiment", "experiment", 300)
+    metal = samples.values[:, 0] < np.median(samples.values)
+    inflated = replace(samples, values=np.where(metal, 0.0, samples.values[:, 0])[:, None])
+    blind = train_source_model(computed, samples.group_ids, seed=0)
+    said = train_ensemble(inflated, [blind], [computed], BOUNDS, seed=0).predict(samples.features, samples.material_ids)
+    assert ((said.chance > 0.5) != metal).mean() > 0.9
+    assert (said.values[metal] == 0).mean() > 0.8
+    assert (said.values[~metal] > 0).mean() > 0.8
+    assert (said.lower <= said.values).all()
+    assert (said.values <= said.upper).all()
+
+
+def test_no_hurdle_no_chance(ensemble, unseen):
+    assert ensemble.predict(unseen.features, unseen.material_ids).chance is None

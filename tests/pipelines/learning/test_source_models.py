@@ -1,5 +1,7 @@
 """Helper models: blind to the target, at ease with skew and gaps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,15 +22,30 @@ def test_a_helper_trained_on_target_groups_is_caught(measured, computed):
         model.check_blind_to(measured.group_ids)
 
 
-def test_nothing_left_to_train_on_is_said(computed):
-    with pytest.raises(LearningError, match="none is left"):
-        train_source_model(computed, computed.group_ids, seed=0)
+def test_a_source_that_holds_the_target_only_keeps_silent(computed):
+    """It can still be heard through its known values."""
+    model = train_source_model(computed, computed.group_ids, seed=0)
+    assert model.n_rows == 0
+    predicted, chances = model.predict_scaled(computed.features)
+    np.testing.assert_array_equal(predicted, 0)
+    assert chances.shape == (500, 0)
+
+
+def test_zero_as_a_class_of_its_own_is_learned_as_one(computed, measured):
+    gap = computed.values[:, 0]
+    metal = gap < np.median(gap)
+    inflated = replace(computed, properties=("gap",), values=np.where(metal, 0.0, gap + 3)[:, None])
+    model = train_source_model(inflated, measured.group_ids, seed=0)
+    predicted, chances = model.predict_scaled(computed.features)
+    assert chances.shape == (500, 1)
+    assert ((chances[:, 0] > 0.5) != metal).mean() > 0.9
+    assert model.unscale(predicted)[metal].mean() < 0.8
 
 
 def test_a_property_over_many_decades_is_learned_in_its_logarithm(computed, measured):
     model = train_source_model(computed, measured.group_ids, seed=0)
     mass = computed.values[:, 1]
-    predicted = model.unscale(model.predict_scaled(computed.features))[:, 1]
+    predicted = model.unscale(model.predict_scaled(computed.features)[0])[:, 1]
     known = np.isfinite(mass)
     assert np.ptp(np.log10(mass[known])) > 10
     assert np.corrcoef(np.log(mass[known]), np.log(predicted[known].clip(1e-9)))[0, 1] > 0.8
