@@ -15,12 +15,12 @@ from schemas.errors import WorkError
 def benchmark(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="kauwe2020, matbench_expt_gap, formation_enthalpy or refractive_index."
-        ),
+        typer.Argument(metavar="NAME", help="kauwe2020, matbench_expt_gap, formation_enthalpy or refractive_index."),
     ],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every figure, also by class and by fold.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: every figure, also by class and by fold.")
+    ] = False,
 ) -> None:
     """Judge the ensemble on a public benchmark, beside published figures on the same rows.
 

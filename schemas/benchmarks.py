@@ -34,10 +34,10 @@ class BenchmarkSpec(BaseModel):
         default_factory=dict, description="figures that a paper prints, which can't be computed anew"
     )
 
-    @property
-    def ensemble(self) -> EnsembleSpec:
-        """The ensemble that is judged."""
-        return EnsembleSpec(name=self.property, target=self.target, helpers=self.helpers, features=self.features)
+
+def ensemble_of(spec: BenchmarkSpec) -> EnsembleSpec:
+    """The ensemble that is judged."""
+    return EnsembleSpec(name=spec.property, target=spec.target, helpers=spec.helpers, features=spec.features)
 
 
 @lru_cache(maxsize=1)

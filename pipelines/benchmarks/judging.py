@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def judge_task(
         testimonies = hear_helpers(target, models, helper_samples)
     units = split_units(target, Protocol.GROUPED_KFOLD)
     tested = np.flatnonzero(task.folds >= 0)
-    blank = {setting: Said(*np.full((3, len(task.values)), np.nan), np.zeros(len(task.values), bool)) for setting in Setting}
+    blank = {setting: _blank(len(task.values)) for setting in Setting}
     for fold in np.unique(task.folds[tested]):
         log.info("fold %s of %s", fold + 1, task.folds.max() + 1)
         rows = np.flatnonzero(task.folds == fold)
@@ -140,6 +140,11 @@ def judge_task(
     }
 
 
+def _blank(n: int) -> Said:
+    values, lower, upper = np.full((3, n), np.nan)
+    return Said(values, lower, upper, np.zeros(n, dtype=bool))
+
+
 def _protocol(said: Said, measured: NDArray[np.float64], folds: NDArray[np.intp]) -> Mapping[str, Any]:
     inside = (said.lower <= measured) & (measured <= said.upper)
     errors = np.abs(said.values - measured)
@@ -157,8 +162,6 @@ def _protocol(said: Said, measured: NDArray[np.float64], folds: NDArray[np.intp]
 
 
 def _with_values(target: Samples, rows: NDArray[np.intp], values: NDArray[np.float64]) -> Samples:
-    from dataclasses import replace
-
     return replace(target.take(rows), values=values[rows, None])
 
 

@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.benchmarks import judging
+from pipelines.benchmarks.scores import score
 from pipelines.benchmarks.tasks import Task, read_task
 from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.ingest.files import locate_all
-from pipelines.learning.samples import Samples, target_values
+from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Protocol, assign_folds, split_units
 from pipelines.learning.training import samples_of, select_source
-from schemas.benchmarks import BenchmarkSpec
+from schemas.benchmarks import BenchmarkSpec, ensemble_of
 from schemas.properties import get_property
 from store.features import materialise
 from store.lake import Lake
@@ -29,9 +31,10 @@ log = logging.getLogger("matstrata.benchmarks")
 
 FOLDS, SEED = 5, 0
 
+
 def sources_of(spec: BenchmarkSpec) -> tuple[str, ...]:
     """The sources that must be up to date in the store."""
-    return tuple(name for name in spec.ensemble.source_names if name)
+    return tuple(name for name in ensemble_of(spec).source_names if name)
 
 
 def run_benchmark(lake: Lake, spec: BenchmarkSpec) -> dict[str, Any]:
@@ -44,11 +47,9 @@ def run_benchmark(lake: Lake, spec: BenchmarkSpec) -> dict[str, Any]:
     for name in spec.features:
         log.info("describing materials: %s", name)
         materialise(lake, get_feature_set(name))
+    ensemble = ensemble_of(spec)
     with lake.reader() as con:
-        helpers = [
-            samples_of(select_source(con, spec.ensemble, source, spec.features), spec.ensemble)
-            for source in spec.helpers
-        ]
+        helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]
     predicts = get_property(spec.property)
     target, which = judging.describe(task, spec.property, spec.features)
     judged = judging.judge_task(task, target, which, helpers, (predicts.lower, predicts.upper), SEED)
@@ -80,17 +81,14 @@ def _task(lake: Lake, spec: BenchmarkSpec) -> tuple[Task, Mapping[str, Mapping[s
         task = read_task(spec.name, {key: file.path for key, (file,) in found.items()})
         return task, task.published
     with lake.reader() as con:
-        labels = samples_of(select_source(con, spec.ensemble, spec.target, ()), spec.ensemble)
+        labels = samples_of(select_source(con, ensemble_of(spec), spec.target, ()), ensemble_of(spec))
     folds = assign_folds(split_units(labels, Protocol.GROUPED_KFOLD), FOLDS, SEED)
     split = f"{FOLDS} folds that keep near-identical compositions together"
     return Task(tuple(labels.material_ids.tolist()), target_values(labels), folds, split), {}
 
 
-def _computed(task: Task, which: Any, target: Samples, helpers: Sequence[Samples]) -> dict[str, Any]:
-    """What the computed values themselves err by, on the tested rows that have one: the floor that learning must beat."""
-    from pipelines.benchmarks.scores import score
-    from pipelines.learning.samples import known_values
-
+def _computed(task: Task, which: NDArray[np.intp], target: Samples, helpers: Sequence[Samples]) -> dict[str, Any]:
+    """What the computed values themselves err by, on the tested rows that have one: what learning must beat."""
     rows, found = np.flatnonzero(task.folds >= 0), {}
     for helper in helpers:
         if target.properties[0] not in helper.properties:

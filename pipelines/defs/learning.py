@@ -29,7 +29,6 @@ def source_model_key(spec: EnsembleSpec, source: str) -> dg.AssetKey:
     return dg.AssetKey(["source_models", spec.name, re.sub(r"\W+", "_", source)])  # 'snumat_gaps:HSE06'
 
 
-
 def ensemble_key(spec: EnsembleSpec) -> dg.AssetKey:
     """The key of an ensemble."""
     return dg.AssetKey(["ensembles", spec.name])

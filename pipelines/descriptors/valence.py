@@ -3,7 +3,8 @@
 Of all ways to give each element one of its usual oxidation states, the one taken leaves least net charge; of equals,
 the one that puts the electrons on the most electronegative elements. Electrons per anion follow the octet rule of
 Mooser and Pearson (doi:10.1103/PhysRev.101.492), ionic character is Pauling's. Element data are matminer's Magpie
-tables. An element without oxidation states (a noble gas) counts as neutral; D and T are H.
+tables; where Pauling gives no electronegativity (He, Ne, Ar), it is Allen's. An element without oxidation states (a
+noble gas) counts as neutral; D and T are H.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipelines.descriptors.columns import DescriptorColumn
 from pipelines.descriptors.composition_sets import flatten
 from schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
 
+_TABLES = ("OxidationStates", "Electronegativity", "AllenElectronegativity", "Column")
 _STATES = 4  # oxidation states of an element that are tried
 _FEWER_FROM, _FEWER = 7, 2  # elements from which on only the extreme states are: 4^6 ways are enough
 _MOST = 12  # elements beyond which the balance is not sought
@@ -33,8 +35,16 @@ _NAMES = (
     ("ionic_character_mean", "dimensionless", "Pauling's ionic character, mean over pairs of atoms"),
     ("ionic_character_max", "dimensionless", "Pauling's ionic character of the most ionic pair of elements"),
     ("electronegativity_geometric_mean", "dimensionless", "Geometric mean of the electronegativities"),
-    ("group_valence_mean", "dimensionless", "Electrons per atom by the column of the periodic table (3 for f elements)"),
-    ("electrons_per_anion", "dimensionless", "Those electrons per anion: 8 where the octet rule holds; 40 without anion"),
+    (
+        "group_valence_mean",
+        "dimensionless",
+        "Electrons per atom by the column of the periodic table (3 for f elements)",
+    ),
+    (
+        "electrons_per_anion",
+        "dimensionless",
+        "Those electrons per anion: 8 where the octet rule holds; 40 without anion",
+    ),
     ("anion_fraction", "dimensionless", "Share of atoms that are anions: columns 14 to 17, electronegativity from 1.9"),
     ("charge_imbalance", "elementary_charge", "Least net charge per atom that usual oxidation states leave"),
     ("charge_transfer", "elementary_charge", "Half the sum of the magnitudes of charge, per atom"),
@@ -50,7 +60,7 @@ COLUMNS: tuple[DescriptorColumn, ...] = tuple(DescriptorColumn(*words, "") for w
 def data_files() -> tuple[Path, ...]:
     """The element tables that are read: the data behind the feature set's version."""
     folder = magpie.data_files()[0].parent
-    return tuple(folder / f"{name}.table" for name in ("OxidationStates", "Electronegativity", "Column"))
+    return tuple(folder / f"{name}.table" for name in _TABLES)
 
 
 def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np.float64], list[str | None]]:
@@ -128,23 +138,25 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 
 
 @lru_cache(maxsize=1)
-def _element_table() -> tuple[
-    Mapping[str, int], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]
-]:
+def _element_table() -> tuple[Mapping[str, int], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Row of each element; its oxidation states (e, 4); its electronegativity (e,); its group valence (e,)."""
     lines = [path.read_text(encoding="utf-8").splitlines() for path in data_files()]
-    rows, states, pulls, electrons = {}, [], [], []
-    for symbol, oxidation, pull, column in zip(ELEMENTS, *lines, strict=False):
-        if _number(pull) is None or _number(column) is None:
+    rows: dict[str, int] = {}
+    states: list[list[int]] = []
+    pulls: list[float] = []
+    electrons: list[float] = []
+    for symbol, oxidation, *words in zip(ELEMENTS, *lines, strict=False):
+        pauling, allen, group = map(_number, words)
+        pull = pauling or allen
+        if pull is None or group is None:
             continue
         usual = sorted(int(float(word)) for word in oxidation.split() if _number(word) is not None) or [0]
         if len(usual) > _STATES:  # the anion and the highest cations
             usual = [usual[0], *usual[1 - _STATES :]]
         rows[symbol] = len(states)
         states.append(usual + usual[-1:] * (_STATES - len(usual)))
-        pulls.append(max(float(pull), 0.5))  # noble gases stand as 0
-        group = float(column)
-        electrons.append(group if group <= 12 else group - 10)
+        pulls.append(pull)
+        electrons.append(group if group <= 10 else group - 10)  # the d shell is full from copper on
     rows |= dict.fromkeys(HYDROGEN_ISOTOPES, rows["H"])
     return MappingProxyType(rows), np.array(states, dtype=float), np.array(pulls), np.array(electrons)
 

@@ -234,7 +234,11 @@ class Ensemble:
         for level in self.stack.levels:
             part = slice(start, start := start + len(level.names))
             weight = float(self.stack.meta.size_weights[part].sum())
-            shares = self.stack.meta.size_weights[part] / weight if weight else np.full(len(level.names), 1 / len(level.names))
+            shares = (
+                self.stack.meta.size_weights[part] / weight
+                if weight
+                else np.full(len(level.names), 1 / len(level.names))
+            )
             predicted = (columns[:, part] @ shares)[:, None]
             given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
             nothing = np.full_like(predicted, np.nan)

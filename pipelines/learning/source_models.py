@@ -139,7 +139,9 @@ def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed:
             return HistGradientBoostingClassifier(**settings).fit(training.features[rows], values[rows] != 0)
         if inflated[column]:
             rows &= values != 0
-        return HistGradientBoostingRegressor(**settings).fit(training.features[rows], scales[column].apply(values[rows]))
+        return HistGradientBoostingRegressor(**settings).fit(
+            training.features[rows], scales[column].apply(values[rows])
+        )
 
     heads = [(column, True) for column, is_class in enumerate(inflated) if is_class]
     heads += [(column, False) for column in range(len(scales))]

@@ -87,9 +87,7 @@ def cross_joined(
     return joined, chance, share
 
 
-def fit_weights(
-    held_out: NDArray[np.float64], values: NDArray[np.float64], steps: int = STEPS
-) -> NDArray[np.float64]:
+def fit_weights(held_out: NDArray[np.float64], values: NDArray[np.float64], steps: int = STEPS) -> NDArray[np.float64]:
     """Find (c,) weights for (n, c) held-out predictions of (n,) values.
 
     Minimises the absolute error (by iteratively reweighted least squares, so that a few materials that no model

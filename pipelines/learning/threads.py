@@ -42,9 +42,12 @@ def side_by_side(tasks: Iterable[Callable[[], T]]) -> list[T]:
 
     # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads at it leave the filters broken,
     # and warn that they are. So they are put back, and that one warning is dropped.
-    with warnings.catch_warnings(record=True) as caught:
-        with one_thread(), ThreadPoolExecutor(CORES, initializer=alone) as pool:
-            results = list(pool.map(lambda task: task(), tasks))
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        one_thread(),
+        ThreadPoolExecutor(CORES, initializer=alone) as pool,
+    ):
+        results = list(pool.map(lambda task: task(), tasks))
     for warning in caught:
         if "sklearn.utils.parallel.delayed" not in str(warning.message):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
