@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_benchmark import benchmark
+from pipelines.cli_models import models
 from pipelines.cli_sources import sources
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.add_typer(models, name="models")
 app.command()(benchmark)
 
 PropertyOption = Annotated[

@@ -28,7 +28,6 @@ from store.lake import Lake
 from store.noise import replicate_noise
 from store.settings import Settings
 
-
 _PER_SIGMA = 1.645  # half of a 90 % interval in standard deviations
 
 

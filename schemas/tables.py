@@ -234,6 +234,7 @@ _TABLES = (
             Column("path", TEXT, "the model file, relative to the store"),
             Column("file_sha256", TEXT, "SHA-256 of the model file; loading refuses another"),
             Column("serving", TRUTH, "whether predictions come from it"),
+            Column("withdrawn", TRUTH, "whether it was rolled back: it then serves only if it is promoted by name"),
             Column("created_at", MOMENT, "when"),
         ),
     ),

@@ -109,6 +109,7 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
         check_specs=[
             dg.AssetCheckSpec("coverage", asset=key, description="90 % intervals hold 87 to 93 % of unseen materials"),
+            dg.AssetCheckSpec("not_worse", asset=key, description="its error is not above that of the one that serves"),
             dg.AssetCheckSpec("better_than_mean", asset=key, description="its error is below that of the mean"),
         ],
     )
@@ -142,6 +143,12 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
                     passed=low <= coverage <= high,
                     severity=dg.AssetCheckSeverity.WARN,
                     metadata={"coverage": coverage},
+                ),
+                dg.AssetCheckResult(
+                    check_name="not_worse",
+                    passed=models.may_serve(lake, trained.model_id, spec.name),
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"serving": models.serving(lake, spec.name)["model_id"], "MAE": error},
                 ),
                 dg.AssetCheckResult(
                     check_name="better_than_mean",

@@ -202,9 +202,7 @@ def select_source(
     return select(con, source, properties, tuple(features))
 
 
-def known_of(
-    lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[str]
-) -> dict[str, NDArray[np.float64]]:
+def known_of(lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
     """What computed sources hold about some materials: for each source (m, p), NaN where it holds nothing.
 
     Asked in the store, as a source may have hundreds of thousands of materials; by literals, since binding parameters
@@ -289,9 +287,12 @@ def _learning_code() -> str:
 
 def _is_there(lake: Lake, model_id: str) -> bool:
     row = models.find(lake, model_id)
-    if row is not None and not row["serving"]:
+    if row is None:
+        return False
+    allowed = row["source"] is not None or models.may_serve(lake, model_id, row["property"])
+    if not row["serving"] and not row["withdrawn"] and allowed:
         models.promote(lake, row)
-    return row is not None
+    return True
 
 
 def _register(
@@ -318,7 +319,8 @@ def _register(
         "parameters": json.dumps(parameters, sort_keys=True),
         "path": file.relative_to(lake.root).as_posix(),
         "file_sha256": persistence.save(model, file),
-        "serving": True,
+        "serving": source is not None,
+        "withdrawn": False,
         "created_at": datetime.now(UTC),
     }
     metrics, out_of_fold = [], []
@@ -338,6 +340,8 @@ def _register(
             }
         )
     models.record(lake, row, metrics, out_of_fold)
+    if source is None and models.may_serve(lake, model_id, spec.name):
+        models.promote(lake, row)
 
 
 def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
