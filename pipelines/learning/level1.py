@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from pipelines.learning.source_models import SourceModel
 
-MANY = 6000  # materials beyond which a kernel over all pairs is slow; boosting then takes its place
+MANY = 6000  # materials beyond which a kernel over all pairs is slow
+SOME = 1000  # materials from which on boosting adds something
 TREES = 100  # of each forest
 GAMMA = 2.2  # the kernel's reach: exp(-GAMMA * mean distance in standard deviations); see docs/decisions/0015
 
@@ -136,16 +137,18 @@ def regressors(n: int, n_inputs: int, seed: int) -> dict[str, Any]:
 
     leaf = 2 if n > MANY else 1
     trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed)
-    if n > MANY:
-        boosting = HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.1, early_stopping=False, random_state=seed
+    found: dict[str, Any] = {"trees": make_pipeline(_imputer(), trees)}
+    if n <= MANY:
+        kernel = make_pipeline(
+            _imputer(), StandardScaler(), KernelRidge(kernel="laplacian", alpha=0.03, gamma=GAMMA / n_inputs)
         )
-        return {"trees": make_pipeline(_imputer(), trees), "boosting": boosting}
-    kernel = make_pipeline(
-        _imputer(), StandardScaler(), KernelRidge(kernel="laplacian", alpha=0.05, gamma=GAMMA / n_inputs)
-    )
-    centred = TransformedTargetRegressor(kernel, transformer=StandardScaler())  # far away, the mean and not 0
-    return {"trees": make_pipeline(_imputer(), trees), "kernel": centred}
+        # centred: far from all that was measured it says the mean, and not 0
+        found["kernel"] = TransformedTargetRegressor(kernel, transformer=StandardScaler())
+    if n >= SOME:
+        found["boosting"] = HistGradientBoostingRegressor(
+            max_iter=150, learning_rate=0.08, max_leaf_nodes=15, early_stopping=False, random_state=seed
+        )
+    return found
 
 
 def classifiers(seed: int) -> dict[str, Any]:
