@@ -95,6 +95,8 @@ def judge_task(
         models.append(train_source_model(samples, target.group_ids, seed))
     with one_thread():
         testimonies = hear_helpers(target, models, helper_samples)
+    if not task.grouped:  # test rows were drawn one by one, so what is calibrated inside must be too
+        target = replace(target, group_ids=target.material_ids)
     units = split_units(target, Protocol.GROUPED_KFOLD)
     tested = np.flatnonzero(task.folds >= 0)
     blank = {setting: _blank(len(task.values)) for setting in Setting}

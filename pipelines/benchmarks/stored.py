@@ -84,7 +84,7 @@ def _task(lake: Lake, spec: BenchmarkSpec) -> tuple[Task, Mapping[str, Mapping[s
         labels = samples_of(select_source(con, ensemble_of(spec), spec.target, ()), ensemble_of(spec))
     folds = assign_folds(split_units(labels, Protocol.GROUPED_KFOLD), FOLDS, SEED)
     split = f"{FOLDS} folds that keep near-identical compositions together"
-    return Task(tuple(labels.material_ids.tolist()), target_values(labels), folds, split), {}
+    return Task(tuple(labels.material_ids.tolist()), target_values(labels), folds, split, grouped=True), {}
 
 
 def _computed(task: Task, which: NDArray[np.intp], target: Samples, helpers: Sequence[Samples]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Task:
         values: (n,) measured values.
         folds: (n,) the fold in which a row is tested; -1 for rows that are only trained on.
         split: One sentence on how the folds were made.
+        grouped: Whether they keep near-identical compositions together; inner folds are then made alike.
         published: What others reached on the same rows, by name.
     """
 
@@ -39,6 +40,7 @@ class Task:
     values: NDArray[np.float64]
     folds: NDArray[np.intp]
     split: str
+    grouped: bool = False
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -69,7 +71,9 @@ def _kauwe2020(files: Mapping[str, Path]) -> Task:
             raise InputError(f"the published predictions of {name} are not those of the published split")
     published = {name: _figures(said[name]["test"], test, "experiment alone") for name in _EXPERIMENT_ALONE}
     published["ensemble"] = _figures(_published_ensemble(said, train), test, "their stack with DFT")
-    return Task(tuple(formulas), measured, np.array(folds), "the published 1,986 training and 497 test rows", published)
+    return Task(
+        tuple(formulas), measured, np.array(folds), "the published 1,986 training and 497 test rows", False, published
+    )
 
 
 _EXPERIMENT_ALONE = ("svr", "gbr", "rf")
@@ -106,7 +110,7 @@ def _matbench_expt_gap(files: Mapping[str, Path]) -> Task:
                     raise InputError(f"{identifier} of {name} lies in another official fold than here")
         published[name] = _figures(said, values, "leaderboard of Matbench")
     formulas = tuple(row["formula"] for row in rows)
-    return Task(formulas, values, folds, f"the official five folds (seed {MATBENCH_SEED})", published)
+    return Task(formulas, values, folds, f"the official five folds (seed {MATBENCH_SEED})", False, published)
 
 
 _READERS: Mapping[str, Callable[[Mapping[str, Path]], Task]] = {

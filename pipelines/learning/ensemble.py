@@ -290,7 +290,7 @@ class Training:
 
 def inner_folds(n: int) -> int:
     """Choose the number of inner folds: more where materials are few and each is missed."""
-    return 6 if n < 500 else 5 if n < 2000 else 3
+    return 6 if n < 500 else 5 if n < 2000 else 4
 
 
 def fit_training(
@@ -334,7 +334,9 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
         setting=setting,
         levels=levels,
         meta=fit_meta(columns, chances, values),
-        calibration=intervals.calibrate(values, sizes, chance, training.nearest, spread, hurdle=training.hurdle),
+        calibration=intervals.calibrate(
+            values, sizes, chance, training.nearest, spread, hurdle=training.hurdle, silent=share == 0
+        ),
         errors=errors,
         neighbourhood=training.neighbourhood,
         domain=domain.fit_domain(training.distances, expected, samples.material_ids),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.90
+LEAST = 0.87  # of the materials that are not zero, where the zeros are held more often than need be
 MISSED = 0.03  # share of non-zero materials whose chance is so small that only 0 is given
 STEPS = 10  # of settling the quantile and the chance below which 0 stays inside; both are monotone in each other
 
@@ -56,6 +57,7 @@ def calibrate(
     disagreement: NDArray[np.float64],
     *,
     hurdle: bool,
+    silent: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Calibrate on the training materials; all predictions are by an ensemble that had not seen the material's unit.
 
@@ -67,6 +69,7 @@ def calibrate(
             not be read off its own residual.
         disagreement: (n,) standard deviation of the level-1 predictions.
         hurdle: Whether zero is a class of its own.
+        silent: (n,) where 0 itself is predicted, and so lies inside; None for nowhere.
     """
     counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
     difficulty = fit_difficulty(np.where(counts, np.abs(values - sizes), np.nan))
@@ -74,13 +77,17 @@ def calibrate(
     if not hurdle:
         return Calibration(difficulty, _quantile(np.abs(values - sizes), expected), 0.0, -1.0)
     size_from = float(np.quantile(chances[counts], MISSED))
+    silent = np.zeros(len(values), dtype=bool) if silent is None else silent
+    # Where 0 is predicted for more of the zeros than need be inside, the others make up for it: 90 % in all.
+    share, held = float(counts.mean()), max(CONFIDENCE, float(silent[~counts].mean()))
+    confidence = float(np.clip((CONFIDENCE - (1 - share) * held) / share, LEAST, CONFIDENCE))
     zero_until, quantile = 0.5, np.inf
     for _ in range(STEPS):
-        below = (values < sizes) & (chances <= zero_until)  # these lie inside whatever the half-width
+        below = (values < sizes) & ((chances <= zero_until) | silent)  # these lie inside whatever the half-width
         needed = np.where(below, 0.0, np.abs(values - sizes))
         needed[chances < size_from] = np.inf
-        quantile = _quantile(needed[counts], expected[counts])
-        excluded = (sizes - quantile * expected > 0) & (chances >= size_from)
+        quantile = _quantile(needed[counts], expected[counts], confidence)
+        excluded = (sizes - quantile * expected > 0) & (chances >= size_from) & ~silent
         settled = float(np.quantile(np.where(excluded, chances, 0.0)[~counts], CONFIDENCE, method="higher"))
         if settled == zero_until:
             break
@@ -88,11 +95,11 @@ def calibrate(
     return Calibration(difficulty, quantile, size_from, zero_until)
 
 
-def _quantile(residuals: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Half-width in units of the expected error that holds `CONFIDENCE` of exchangeable materials."""
+def _quantile(residuals: NDArray[np.float64], expected: NDArray[np.float64], confidence: float = CONFIDENCE) -> float:
+    """Half-width in units of the expected error that holds this share of exchangeable materials."""
     from crepes import ConformalRegressor  # deferred: 0.6 s
 
-    if len(residuals) < 1 / (1 - CONFIDENCE):
+    if len(residuals) < 1 / (1 - confidence):
         return np.inf
     regressor = ConformalRegressor().fit(residuals, sigmas=expected)
-    return float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=CONFIDENCE)[0, 1])
+    return float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=confidence)[0, 1])

@@ -28,7 +28,9 @@ def salts() -> Task:
     formulas += formulas[::7]
     rng = np.random.default_rng(0)
     values = np.array([8.0 - ANIONS.index(_anion(f)) for f in formulas])
-    return Task(tuple(formulas), values + 0.2 * rng.normal(size=len(formulas)), rng.permutation(len(formulas)) % 3, "three")
+    return Task(
+        tuple(formulas), values + 0.2 * rng.normal(size=len(formulas)), rng.permutation(len(formulas)) % 3, "three"
+    )
 
 
 def _anion(formula: str) -> str:
