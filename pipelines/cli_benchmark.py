@@ -54,7 +54,7 @@ def benchmark(
 def _print(result: dict[str, Any]) -> None:
     from pipelines.output import grid
 
-    classes = result["protocols"]["strict"]["mae_metal"] is not None
+    classes = result["protocols"]["strict"]["mae_nonmetal"] is not None
     keys = ["mae", "rmse", "r2", *(["mae_nonmetal"] if classes else []), "coverage_90", "n"]
     names = {"strict": "strict", "known_dft": "known DFT", "without_dft": "experiment alone"}
     rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]

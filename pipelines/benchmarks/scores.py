@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 
 
 def score(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> dict[str, Any]:
-    """Errors of (n,) predictions; `mae_nonmetal` and `mae_metal` are null where no value, or every one, is zero."""
+    """Errors of (n,) predictions; `mae_metal` and `mae_nonmetal` over those that are zero and are not, if any."""
     errors = np.abs(predicted - measured)
     zero = measured == 0
     scatter = ((measured - measured.mean()) ** 2).sum()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.learning.errors import LeakageError, LearningError
@@ -30,6 +30,7 @@ labels = st.integers(2, 40).flatmap(
 )
 
 
+@settings(deadline=None)  # the first clustering imports scikit-learn
 @given(labels, st.integers(2, 7), st.integers(0, 5), st.sampled_from(list(Protocol)))
 def test_no_split_separates_a_group(given_labels, n_folds, seed, protocol):
     materials = samples(*given_labels)
@@ -64,3 +65,10 @@ def test_a_dopant_that_vanishes_from_the_group_joins_its_systems():
     """ZnO and ZnO:Al share a group; under the chemical-system protocol Al-O-Zn must not be tested on ZnO's model."""
     units = split_units(samples([0, 0, 1], [0, 1, 2]), Protocol.CHEMICAL_SYSTEM)
     assert units[0] == units[1] != units[2]
+
+
+def test_clusters_are_left_out_whole_with_every_group(measured):
+    units = split_units(measured, Protocol.CLUSTER)
+    assert 2 <= len(np.unique(units)) <= 10
+    check_folds(measured.group_ids, assign_folds(units, 5, seed=0))
+    np.testing.assert_array_equal(units, split_units(measured, Protocol.CLUSTER))
