@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from pipelines.learning import level1
 from pipelines.learning.ensemble import train_ensemble
 from pipelines.learning.errors import IntegrityError, LeakageError, LearningError
 from pipelines.learning.persistence import load, save
@@ -159,18 +160,22 @@ def test_a_file_with_anything_else_in_it_is_refused(tmp_path):
             load(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_half_zeros_make_a_hurdle(make, computed, helper):
-    """The chance of not being zero is given, and predictions of most zeros are zero exactly."""
+def test_half_zeros_make_a_hurdle(make, computed, tmp_path, monkeypatch):
+    """The chance of not being zero is given, predictions of most zeros are zero exactly, and a file holds it all."""
+    monkeypatch.setattr(level1, "SOME", 50)  # with every kind of model
     samples = make("experiment", "experiment", 300)
     metal = samples.values[:, 0] < np.median(samples.values)
     inflated = replace(samples, values=np.where(metal, 0.0, samples.values[:, 0])[:, None])
     blind = train_source_model(computed, samples.group_ids, seed=0)
-    said = train_ensemble(inflated, [blind], [computed], BOUNDS, seed=0).predict(samples.features, samples.material_ids)
+    trained = train_ensemble(inflated, [blind], [computed], BOUNDS, seed=0)
+    said = trained.predict(samples.features, samples.material_ids)
     assert ((said.chance > 0.5) != metal).mean() > 0.9
     assert (said.values[metal] == 0).mean() > 0.8
     assert (said.values[~metal] > 0).mean() > 0.8
     assert (said.lower <= said.values).all()
     assert (said.values <= said.upper).all()
+    again = load(tmp_path / "m.skops", save(trained, tmp_path / "m.skops"))
+    np.testing.assert_array_equal(again.predict(samples.features, samples.material_ids).values, said.values)
 
 
 def test_no_hurdle_no_chance(ensemble, unseen):
