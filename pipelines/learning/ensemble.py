@@ -14,7 +14,17 @@ from pipelines.learning import domain, intervals
 from pipelines.learning.difficulty import NEIGHBOURS, Difficulty, fit_difficulty
 from pipelines.learning.errors import LearningError
 from pipelines.learning.hurdle import is_zero_inflated
-from pipelines.learning.level1 import VIEWS, Level1, Setting, Testimony, View, fit_level1, testify, view_inputs
+from pipelines.learning.level1 import (
+    VIEWS,
+    Level1,
+    Setting,
+    Testimony,
+    View,
+    fit_level1,
+    predict_levels,
+    testify,
+    view_inputs,
+)
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
@@ -61,8 +71,8 @@ class Stack:
         self, features: NDArray[np.float64], material_ids: NDArray[np.str_], testimonies: Sequence[Testimony]
     ) -> StackPredictions:
         """Predict m materials from their descriptors and what the helpers say."""
-        said = [level.predict(view_inputs(level.view, features, testimonies)) for level in self.levels]
-        columns, chances = (np.hstack([each[part] for each in said]) for part in (0, 1))
+        inputs = [view_inputs(level.view, features, testimonies) for level in self.levels]
+        columns, chances = predict_levels(self.levels, inputs)
         nearest, distances = self.neighbourhood.nearest(features, NEIGHBOURS)
         sizes, chance = self.meta.size(columns).clip(*self.bounds), self.meta.chance(chances)
         share = self.meta.share(chance)

@@ -96,13 +96,17 @@ class Level1:
     classifiers: tuple[Any, ...]
     chances: NDArray[np.float64]
 
-    def predict(self, inputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predict sizes (m, c) and chances (m, d) from inputs of this view."""
-        sizes = [partial(estimator.predict, inputs) for estimator in self.estimators]
-        chances = [partial(chance_of, classifier, inputs) for classifier in self.classifiers]
-        said = side_by_side([*sizes, *chances])
-        empty = np.empty((len(inputs), 0))
-        return np.column_stack([empty, *said[: len(sizes)]]), np.column_stack([empty, *said[len(sizes) :]])
+
+def predict_levels(
+    levels: Sequence[Level1], inputs: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict sizes (m, c) and chances (m, d) by the models of several views, each from its own inputs."""
+    pairs = list(zip(levels, inputs, strict=True))
+    sizes = [partial(model.predict, given) for level, given in pairs for model in level.estimators]
+    chances = [partial(chance_of, model, given) for level, given in pairs for model in level.classifiers]
+    said = side_by_side([*sizes, *chances])
+    empty = np.empty((len(inputs[0]), 0))
+    return np.column_stack([empty, *said[: len(sizes)]]), np.column_stack([empty, *said[len(sizes) :]])
 
 
 def testify(model: SourceModel, features: NDArray[np.float64], known: NDArray[np.float64] | None) -> Testimony:
