@@ -58,10 +58,13 @@ def _print(result: dict[str, Any]) -> None:
     keys = ["mae", "rmse", "r2", *(["mae_nonmetal"] if classes else []), "coverage_90", "n"]
     names = {"strict": "strict", "known_dft": "known DFT", "without_dft": "experiment alone"}
     rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]
-    rows += [[f"{name}: {each['note']}", *_cells(each, keys)] for name, each in result["published"].items()]
+    rows += [[name, *_cells(each, keys)] for name, each in result["published"].items()]
     unit = "" if result["unit"] in ("", "1", "dimensionless") else f" [{result['unit']}]"
     out.print(f"[bold]{plain(result['title'])}[/]: {plain(result['split'])}", soft_wrap=True)
     out.print(grid([f"{result['n']:,} rows{unit}", *keys], rows))
+    for name, each in result["published"].items():
+        how = "computed anew" if each["recomputed"] else "as printed"
+        out.print(f"[dim]{plain(name)}: {plain(each['note'])}; {how}[/]", soft_wrap=True)
     for name, gain in result["gain_from_dft"].items():
         low, high = gain["ci95"]
         out.print(

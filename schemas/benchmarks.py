@@ -30,7 +30,7 @@ class BenchmarkSpec(BaseModel):
     helpers: tuple[str, ...]
     features: tuple[str, ...]
     files: Mapping[str, FileLocation] = Field(default_factory=dict)
-    printed: Mapping[str, Mapping[str, float | str]] = Field(
+    printed: Mapping[str, Mapping[str, int | float | str]] = Field(
         default_factory=dict, description="figures that a paper prints, which can't be computed anew"
     )
 
