@@ -14,8 +14,14 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_benchmark import benchmark
+from pipelines.cli_dataset import dataset
+from pipelines.cli_features import features
+from pipelines.cli_migrate import migrate
 from pipelines.cli_models import models
+from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
+from pipelines.cli_stats import stats
+from pipelines.cli_store import store
 from pipelines.console import dagster_home, err, open_page, out, plain, progress
 from schemas.contracts import Kind
 from schemas.errors import InputError, WorkError
@@ -32,6 +38,10 @@ app = typer.Typer(
 )
 app.add_typer(sources, name="sources")
 app.add_typer(models, name="models")
+app.add_typer(features, name="features")
+app.add_typer(dataset, name="dataset")
+app.add_typer(release, name="release")
+app.add_typer(store)
 app.command()(benchmark)
 
 PropertyOption = Annotated[
@@ -78,7 +88,7 @@ def run(
     """Do everything: ingest, validate, describe, train, stack, predict, report.
 
     What did not change since the last run is not done again. The default needs no network: its two sources come with
-    the installed packages. 'matstrata run band_gap' needs three pinned files, from MATSTRATA_MIRROR or the network.
+    the installed packages. 'matstrata run band_gap' needs pinned files, from MATSTRATA_MIRROR or the network.
     """
     from pipelines.defs.resources import locate_sources
     from schemas.ensembles import get_ensemble
@@ -95,7 +105,7 @@ def run(
     from store.settings import Settings
 
     for spec in specs:
-        print_summary(out, Lake(Settings().store), spec)
+        print_summary(out, Lake.of(Settings()), spec)
 
 
 @app.command()
@@ -138,12 +148,12 @@ def conflicts(
     import json
 
     from pipelines.output import grid
-    from store.conflicts import TIMES
     from store.conflicts import conflicts as find
     from store.lake import Lake
     from store.settings import Settings
+    from store.views import TIMES
 
-    threshold, rows = find(Lake(Settings().store), property, kind)
+    threshold, rows = find(Lake.of(Settings()), property, kind)
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return
@@ -168,29 +178,52 @@ def cite(
     from store.lake import Lake
     from store.settings import Settings
 
-    sys.stdout.write("\n\n".join(find(Lake(Settings().store), things)) + "\n")
+    sys.stdout.write("\n\n".join(find(Lake.of(Settings()), things)) + "\n")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
 def sql(
-    statement: Annotated[str, typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.")],
+    statement: Annotated[
+        str | None,
+        typer.Argument(metavar="[SQL]", help="One reading statement, e.g. 'SHOW ALL TABLES'.  [default: ask for some]"),
+    ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
-    as_of: Annotated[int | None, typer.Option("--as-of", help="Ask the store as it was on this snapshot.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Ask the store as it was: a snapshot, a release, or a time (UTC).")
+    ] = None,
 ) -> None:
-    """Query the store. Read-only; it can't reach files or the network.
+    """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
-    Tables: sources, materials, observations, labels, rejections, validations, feature_sets, features.<name>_v<version>,
-    training_sets, models, model_metrics, out_of_fold, predictions. 'DESCRIBE observations' shows columns.
+    Tables: sources, materials, observations, rejections, validations, feature_sets, features.<name>_v<version>,
+    training_sets, models, model_metrics, out_of_fold, predictions. Views: labels, labels_wide, coverage, conflicts,
+    lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
     """
+    from pipelines.cli_sql import interruptible
     from pipelines.output import write_result
+    from store.as_of import resolve_as_of
     from store.lake import Lake
     from store.query import connect_locked, query
     from store.settings import Settings
 
-    con = connect_locked(Lake(Settings().store), as_of)
+    lake = Lake.of(Settings())
+    con = connect_locked(lake, None if as_of is None else resolve_as_of(lake, as_of))
+    # rows that run over the terminal are progress enough
+    quiet = output is None and format != Format.TABLE and sys.stdout.isatty()
+
+    def run(text: str) -> None:
+        interruptible(con, lambda: write_result(query(con, text), format, output, out), quiet=quiet)
+
     try:
-        write_result(query(con, statement), format, output, out)
+        if statement is not None:
+            run(statement)
+            return
+        from pipelines.sql_prompt import from_stream, prompt
+
+        if sys.stdin.isatty():
+            prompt(con, run)
+        else:
+            from_stream(sys.stdin, run)
     finally:
         con.close()
 
@@ -224,7 +257,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
     from store.status import summarise
 
     settings = Settings()
-    print_status(out, describe(settings), summarise(Lake(settings.store)), as_json=as_json)
+    print_status(out, describe(settings), summarise(Lake.of(settings)), as_json=as_json)
 
 
 @app.command()
@@ -245,7 +278,7 @@ def docs(
     from store.lake import Lake
     from store.settings import Settings
 
-    page = find_page(Lake(Settings().store), source)
+    page = find_page(Lake.of(Settings()), source)
     sys.stdout.write(f"{page}\n")
     if browser:
         open_page(page)
@@ -261,6 +294,10 @@ def ui(
     err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", host, "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)
+
+
+app.command()(stats)
+app.command()(migrate)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ def benchmark(
         failed = refresh_sources(sources)
         if failed:
             raise WorkError("; ".join(f"{source}: {reason}" for source, reason in failed.items()))
-        settings = Settings()
-        result = run_benchmark(Lake(settings.store, settings.lock_timeout), spec)
+        result = run_benchmark(Lake.of(Settings()), spec)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         return

@@ -106,8 +106,7 @@ def _lake() -> Any:
     from store.lake import Lake
     from store.settings import Settings
 
-    settings = Settings()
-    return Lake(settings.store, settings.lock_timeout)
+    return Lake.of(Settings())
 
 
 def _print_json(value: Any) -> None:

@@ -31,7 +31,7 @@ def list_(*, as_json: AsJson = False) -> None:
     from store.settings import Settings
     from store.status import summarise
 
-    held = {row["source"]: row for row in summarise(Lake(Settings().store)).get("sources", [])}
+    held = {row["source"]: row for row in summarise(Lake.of(Settings())).get("sources", [])}
     rows = [
         {
             "source": contract.source,
@@ -65,7 +65,7 @@ def show(source: SourceName, *, as_json: AsJson = False) -> None:
     from store.sources import ingested, reported
 
     contract = get_contract(source)
-    lake = Lake(Settings().store)
+    lake = Lake.of(Settings())
     row = ingested(lake, source) if lake.exists() else None
     shown: dict[str, Any] = {"contract": contract.model_dump(mode="json"), "ingested": row}
     if row is not None:
@@ -112,7 +112,7 @@ def rejections(
     from store.sources import rejected
 
     get_contract(source)
-    rows = rejected(Lake(Settings().store), source, rule, limit)
+    rows = rejected(Lake.of(Settings()), source, rule, limit)
     if as_json:
         _print_json(rows)
     elif not rows:
@@ -159,6 +159,7 @@ def check(
     from pipelines.ingest.dry_run import dry_run
     from pipelines.output import grid
     from schemas.contracts import load_contract
+    from schemas.errors import InputError
 
     declared = load_contract(contract)
     with progress("reading"):
@@ -170,12 +171,16 @@ def check(
         f"{found.rows_in:,} records: {found.accepted:,} would be accepted as {found.observations:,} observations, "
         f"{found.rows_in - found.accepted:,} refused. Nothing was written."
     )
-    out.print(grid(list(found.examples[0]), [list(row.values()) for row in found.examples], "accepted, for example"))
+    if found.examples:
+        rows = [list(row.values()) for row in found.examples]
+        out.print(grid(list(found.examples[0]), rows, "accepted, for example"))
     for rule_id, count in found.rejected.items():
-        rows = [[row["source_record"], row["reason"]] for row in found.refused[rule_id]]
-        out.print(grid(["record", "reason"], rows, f"{count:,} refused by {rule_id}, for example"))
+        refused = [[row["source_record"], row["reason"]] for row in found.refused[rule_id]]
+        out.print(grid(["record", "reason"], refused, f"{count:,} refused by {rule_id}, for example"))
     for rule_id, count in found.flagged.items():
         out.print(f"{count:,} observations flagged {rule_id} (kept)")
+    if not found.accepted:
+        raise InputError("no record would be accepted, so that the source would be refused: mend contract or file")
     out.print(f"To bring it in: matstrata sources add {plain(contract)}")
 
 
@@ -195,7 +200,7 @@ def add(
     settings = Settings()
     with progress("reading"):
         done = add_source(
-            Lake(settings.store, settings.lock_timeout),
+            Lake.of(settings),
             contract,
             cache=settings.cache,
             mirrors=settings.mirror,
@@ -207,6 +212,20 @@ def add(
     )
     if done.rows_rejected:
         out.print(f"See why: matstrata sources rejections {done.source}")
+
+
+@sources.command()
+def remove(source: SourceName) -> None:
+    """Take a source out of the store; what was frozen or trained from it stays, as do earlier snapshots.
+
+    A source that comes with Matstrata is brought in again by the next refresh of all.
+    """
+    from pipelines.ingest.onboarding import remove_source
+    from store.lake import Lake
+    from store.settings import Settings
+
+    removed = remove_source(Lake.of(Settings()), source)
+    out.print(f"{plain(source)}: {removed:,} observations removed.")
 
 
 def _print_json(value: object) -> None:

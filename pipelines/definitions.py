@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipelines.defs.inbox import inbox, inbox_sensor
+from pipelines.defs.inbox import inbox, inbox_drafts, inbox_sensor
 from pipelines.defs.jobs import property_job, refresh_schedule
 from pipelines.defs.learning import learning_assets
+from pipelines.defs.maintenance import maintenance, weekly_maintenance
 from pipelines.defs.materials import MATERIALS, features_asset, materials_asset
 from pipelines.defs.reports import report_asset
 from pipelines.defs.resources import StoreResource, contracts
@@ -38,9 +39,9 @@ def defs() -> dg.Definitions:
             *(asset for spec in specs for asset in learning_assets(spec)),
             *(report_asset(spec) for spec in specs),
         ],
-        jobs=[*(property_job(spec) for spec in specs), inbox],
+        jobs=[*(property_job(spec) for spec in specs), inbox, inbox_drafts, maintenance],
         sensors=[inbox_sensor],
-        schedules=[schedule for schedule in schedules if schedule is not None],
+        schedules=[*(schedule for schedule in schedules if schedule is not None), weekly_maintenance],
         resources={"store": StoreResource()},
         # One process per run: the assets write to one store in turn, and each new process would import for 6 s.
         executor=dg.in_process_executor,

@@ -40,7 +40,7 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
     """Write an SQL result in the given format to `output` or to standard output, in batches.
 
     Raises:
-        InputError: Parquet would go to a terminal.
+        InputError: Parquet would go to a terminal; or a value on the way could not be computed.
         WorkError: the file can't be written.
     """
     reader = _named_once(result.to_arrow_reader(_BATCH))
@@ -52,12 +52,24 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
     with _opened(output) as stream:
         if format == "parquet":
             with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
-                for batch in reader:
+                for batch in _batches(reader):
                     writer.write_batch(batch)
         elif format == "json":
             _write_json(reader, stream)
         else:
             _write_csv(reader, stream)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; they are computed while they are read, so that errors of the SQL may come late."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"SQL: {error}") from error
+        yield batch
 
 
 def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -69,7 +81,7 @@ def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     if names == reader.schema.names:
         return reader
     schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in reader))
+    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in _batches(reader)))
 
 
 @contextmanager
@@ -92,7 +104,7 @@ def _opened(output: Path | None) -> Iterator[IO[bytes]]:
 
 def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
     separator = b"[\n"
-    for batch in reader:
+    for batch in _batches(reader):
         for row in batch.to_pylist():
             stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
             separator = b",\n"
@@ -115,7 +127,7 @@ def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
 
     writer = csv.writer(Encoded(), lineterminator="\n")
     writer.writerow(reader.schema.names)
-    for batch in reader:
+    for batch in _batches(reader):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             writer.writerow(
                 _inert(_cell(value) if isinstance(value, list | dict | datetime) else value) for value in row
@@ -132,7 +144,7 @@ def _inert(value: Any) -> Any:
 def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:
     shown: list[dict[str, Any]] = []
     more = 0
-    for batch in reader:
+    for batch in _batches(reader):
         rows = batch.to_pylist()
         room = ROWS_SHOWN - len(shown)
         shown += rows[:room]

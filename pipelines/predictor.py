@@ -24,6 +24,7 @@ from schemas.ensembles import EnsembleSpec, get_ensemble
 from schemas.errors import InputError
 from schemas.properties import get_property
 from store import models
+from store.features import compute_for
 from store.lake import Lake
 from store.noise import replicate_noise
 from store.settings import Settings
@@ -135,7 +136,7 @@ class Predictor:
             InputError: there is no store, no such model, several and none named, a model file that is not the one
                 recorded, or descriptors that have changed since.
         """
-        lake = Lake(Path(path) if path is not None else Settings().store)
+        lake = Lake(Path(path)) if path is not None else Lake.of(Settings())
         row = models.serving(lake, property)
         _check_versions(lake, row)
         return cls(lake, get_ensemble(row["property"]), row, load_ensemble(lake, row))
@@ -168,11 +169,7 @@ class Predictor:
     def _describe(self, compositions: Sequence[Composition]) -> tuple[NDArray[np.float64], list[str | None]]:
         elements = pa.array([list(c.elements) for c in compositions], pa.list_(pa.string()))
         fractions = pa.array([list(c.fractions) for c in compositions], pa.list_(pa.float64()))
-        computed = [feature_set.compute(elements, fractions) for feature_set in self._feature_sets]
-        reasons = [
-            next((r for r in each if r is not None), None) for each in zip(*(r for _, r in computed), strict=True)
-        ]
-        return np.hstack([matrix for matrix, _ in computed]), reasons
+        return compute_for(self._feature_sets, elements, fractions)
 
     def _answer(
         self, compositions: Sequence[Composition], features: NDArray[np.float64], usable: list[int]

@@ -191,6 +191,7 @@ class Contract(_Part):
     values: tuple[ValueColumn, ...] = ()
     constants: Constants = Constants()
     missing: tuple[str, ...] = ("",)
+    decimal: Literal[".", ","] = "."
     replicates: Literal["reject", "keep"] = "reject"
     max_amount: float = Field(default=1000, gt=0)
     reconcile: Reconcile = Reconcile()

@@ -27,12 +27,13 @@ _CHARACTERS = str.maketrans(
         **dict.fromkeys("−–—‐‑", "-"),
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", " "),  # invisible: they come with copied text
         "．": ".",
+        "⁄": "/",
     }
 )
 """One character for one, so that a position in the tidied text is a position in the text as written."""
 
 _VULGAR = {"½": "5", "¼": "25", "¾": "75"}
-_NUMBER = r"[0-9]*[½¼¾]|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+_NUMBER = r"[0-9]*[½¼¾]|[0-9]{1,3}/[1-9][0-9]{0,2}|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _TOKEN = re.compile(
     rf"(?P<element>[A-Z][a-z]?)|(?P<number>{_NUMBER})|(?P<open>[(\[{{])|(?P<close>[)\]}}])|(?P<join>·|\.(?=\s*[A-Z(\[{{]))"
 )
@@ -44,6 +45,7 @@ _HYDRATE_DOT = re.compile(
 )
 _VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±]|[nmuvwxyz](?![a-z]))")
 _NEGATIVE = re.compile(r"-\s*[0-9.]+\s*[A-Z(\[{]")
+_MASS_NUMBER = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+[A-Z]")
 _CHARGE = re.compile(r"\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]|\+(?!\s)|-[-0-9]*\s*(?:$|[)\]}·,])")
 
 
@@ -167,7 +169,7 @@ def _with_middle_dot(found: re.Match[str]) -> str:
 
 
 def _number(word: str) -> Amount:
-    """The exact value of a decimal; a vulgar fraction is added to the integer before it (4½)."""
+    """The exact value of a decimal or of a fraction (1/3); a vulgar fraction is added to the integer before it (4½)."""
     if word.isdecimal():
         return int(word)
     vulgar = _VULGAR.get(word[-1])
@@ -194,6 +196,8 @@ def _refuse_notation(text: str, tidy: str, position: int) -> NoReturn:
         _refuse("variable_amount", text, position, f"give the number that {variable[0][-1]!r} stands for")
     if _NEGATIVE.match(tidy, position):
         _refuse("amount_out_of_range", text, position, "an amount is negative; correct it")
+    if _MASS_NUMBER.match(tidy, position):
+        _refuse("syntax", text, position, "isotopes have no notation here but D and T; give the element")
     if _CHARGE.match(tidy, position):
         _refuse("charged", text, position, "a charge is no part of a composition; give the neutral compound")
     if character == ",":

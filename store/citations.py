@@ -28,7 +28,9 @@ def _sources_of(con: duckdb.DuckDBPyConnection, thing: str) -> Iterable[str]:
     if con.execute("SELECT 1 FROM sources WHERE source = ?", [thing]).fetchone():
         return [thing]
     sets = con.execute(
-        "SELECT DISTINCT training_set_id, source FROM training_sets WHERE starts_with(training_set_id, ?)", [thing]
+        "SELECT DISTINCT training_set_id, unnest(coalesce(sources, [source])) FROM training_sets "
+        "WHERE starts_with(training_set_id, $thing) OR name = $thing",
+        {"thing": thing},
     ).fetchall()
     models = con.execute(
         "SELECT model_id, parameters, t.source FROM models m JOIN training_sets t USING (training_set_id) "

@@ -9,11 +9,9 @@ import duckdb
 
 from schemas.errors import WorkError
 
-_NEEDED = ("sqlite_scanner", "ducklake")
 
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory DuckDB that can attach the lake.
+def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory DuckDB with these extensions.
 
     Raises:
         WorkError: an extension's wheel is not installed, or was built for another DuckDB.
@@ -26,13 +24,15 @@ def connect() -> duckdb.DuckDBPyConnection:
             "allow_unsigned_extensions": "true",
         }
     )
-    con.execute("SET enable_progress_bar = false")
-    for name in _NEEDED:
-        con.execute(f"LOAD '{_extension_file(name)}'")
+    con.execute("SET enable_progress_bar = true")  # for `query_progress`; it prints nothing itself
+    con.execute("SET enable_progress_bar_print = false")
+    for name in extensions:
+        con.execute(f"LOAD '{extension_file(name)}'")
     return con
 
 
-def _extension_file(name: str) -> Path:
+def extension_file(name: str) -> Path:
+    """The file of an extension, in its wheel."""
     package = f"duckdb_extension_{name}"
     spec = find_spec(package)
     folders = spec.submodule_search_locations if spec else None
@@ -40,6 +40,11 @@ def _extension_file(name: str) -> Path:
     if not found:
         raise WorkError(
             f"DuckDB {duckdb.__version__} needs the wheel {package.replace('_', '-')}=={duckdb.__version__}; "
-            "install the pinned requirements: make install"
+            "install the pinned requirements anew"
         )
     return found[0]
+
+
+def escaped(text: str) -> str:
+    """The inside of an SQL literal."""
+    return text.replace("'", "''")

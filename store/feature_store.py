@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,13 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from schemas.errors import InputError
-from store.features import resolve
+from store.as_of import AsOf, resolve_as_of
+from store.features import FeatureSet
+from store.labelled import Request, select_labelled
 from store.lake import Lake
 from store.query import connect_locked, query
-from store.training_sets import TrainingSet, select
+from store.retrieval import Features, FeatureTables, choose, features_for
+from store.training_sets import TrainingSet
 
 
 class FeatureStore:
@@ -31,20 +33,26 @@ class FeatureStore:
         self.lake = lake
         self.snapshot = snapshot
         self._con = con
+        self._tables = FeatureTables(con)
 
     @classmethod
-    def open(cls, path: str | Path | None = None, *, as_of: int | None = None) -> Self:
-        """Open the store in `path` (by default that of the settings), as it is now or as of a snapshot.
+    def open(cls, path: str | Path | None = None, *, as_of: AsOf = None) -> Self:
+        """Open the embedded store in `path` (by default the store of the settings), as it is now or as of a snapshot.
+
+        Args:
+            path: the folder of the store.
+            as_of: the number of a snapshot, the name of a release, or a time (text: ISO 8601, UTC unless it says so).
 
         Raises:
-            InputError: there is no store, or no such snapshot.
+            InputError: there is no store, or no such snapshot or release.
         """
         if path is None:
             from store.settings import Settings  # deferred: 0.2 s
 
-            path = Settings().store
-        lake = Lake(Path(path))
-        snapshot = lake.snapshot() if as_of is None else as_of
+            lake = Lake.of(Settings())
+        else:
+            lake = Lake(Path(path))
+        snapshot = lake.snapshot() if as_of is None else resolve_as_of(lake, as_of)
         return cls(lake, connect_locked(lake, snapshot), snapshot)
 
     def close(self) -> None:
@@ -77,37 +85,67 @@ class FeatureStore:
         """The reconciled value per material, property and source."""
         return self._matching("labels", property=property, source=source)
 
-    def features(self, *names: str, material_ids: Sequence[str] | None = None) -> pa.Table:
-        """Descriptors: `material_id`, then the columns of the named sets ('magpie', or 'magpie_v1').
-
-        Without `material_ids`, one row per described material. With them, one row per id in their order, nulls where
-        the store has no descriptors.
+    def features(self, *names: str) -> pa.Table:
+        """All rows of the named feature sets ('magpie', or 'magpie_v1'): the id, then the descriptors.
 
         Raises:
             InputError: no such feature set.
         """
-        if not names:
-            raise InputError("name at least one feature set, e.g. features('magpie')")
-        first, *others = resolve(self._con, names)
-        joins = " ".join(f"LEFT JOIN features.{version} USING (material_id)" for version in others)
-        if material_ids is None:
-            return self._con.execute(f"SELECT * FROM features.{first} {joins} ORDER BY material_id").to_arrow_table()
-        wanted = pa.table({"position": range(len(material_ids)), "material_id": pa.array(material_ids, pa.string())})
-        self._con.register("wanted", wanted)
-        found = self._con.execute(
-            "SELECT * EXCLUDE (position) FROM (SELECT * FROM wanted "
-            f"LEFT JOIN features.{first} USING (material_id) {joins} ORDER BY position)"
-        ).to_arrow_table()
-        self._con.unregister("wanted")
-        return found
+        chosen = choose(self._con, names)
+        first, *others = chosen.labels
+        joins = " ".join(f"LEFT JOIN features.{label} USING ({chosen.key})" for label in others)
+        return self._con.execute(f"SELECT * FROM features.{first} {joins} ORDER BY {chosen.key}").to_arrow_table()
 
-    def training_set(self, *, property: str, features: Sequence[str], source: str) -> TrainingSet:
-        """Labels of one source joined to features, as of the open snapshot.
+    def features_for(
+        self,
+        entities: Sequence[str | None] | pa.Array | pa.ChunkedArray,
+        features: Sequence[str],
+        *,
+        new: Mapping[str, FeatureSet] | None = None,
+    ) -> Features:
+        """Features of entities, by request: one row for each, in order, nulls and a reason where nothing is known.
+
+        >>> store.features_for(["GaN", "O3Fe2", "GaN", "Unobtainium"], ["magpie"]).to_pandas()
+
+        Args:
+            entities: ids of the store; or formulas of materials, in any spelling.
+            features: feature sets of one entity: 'magpie' (its newest version that is not deprecated) or 'magpie_v1'.
+            new: the catalogue (`pipelines.descriptors.catalogue.FEATURE_SETS`) by which to describe materials that the
+                store does not describe; they are not written.
 
         Raises:
-            InputError: no such feature set, or no such labels.
+            InputError: no such feature set, or one that the catalogue computes differently now.
         """
-        return select(self._con, source, [property], features)
+        return features_for(self._tables, entities, choose(self._con, features), self.snapshot, new)
+
+    def training_set(
+        self,
+        *,
+        property: str,
+        features: Sequence[str],
+        sources: Sequence[str] | None = None,
+        kinds: Sequence[str] | None = None,
+        as_of: AsOf = None,
+    ) -> TrainingSet:
+        """Labels of a property joined to features: one row for each material, source, kind and method.
+
+        Both are as they were known on one snapshot: what was corrected later is not seen.
+
+        Args:
+            property: what is labelled, such as 'band_gap'.
+            features: feature sets of materials, as for `features_for`.
+            sources: whose labels, 'source' or 'source:method'; by default those of all.
+            kinds: 'experiment', 'computation'; by default both.
+            as_of: snapshot, moment or release; by default the snapshot on which the store was opened.
+
+        Raises:
+            InputError: no such feature set, source, snapshot or release, or no such labels.
+        """
+        request = Request.of(property, features, sources, kinds)
+        if as_of is None:
+            return select_labelled(self._con, request)
+        with self.lake.reader(resolve_as_of(self.lake, as_of)) as con:
+            return select_labelled(con, request)
 
     def _matching(self, table: str, **wanted: str | None) -> pa.Table:
         given = {column: value for column, value in wanted.items() if value is not None}

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +22,21 @@ from filelock import FileLock, Timeout
 
 from schemas.errors import InputError, WorkError
 from schemas.tables import TABLES, Column, Table
-from store.extensions import connect
+from store.catalogs import CATALOG, Catalog, PostgresCatalog, SqliteCatalog
+from store.extensions import connect, escaped
+from store.files import Files, LocalFiles, files_at
 from store.signatures import signature
+from store.views import VIEWS, WIDE, wide_view
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CATALOG = "lake"
-_COMPLETE: set[tuple[Path, int]] = set()  # catalogs that this process found complete; looking takes 70 ms
+    from store.settings import Settings
+
+log = logging.getLogger("matstrata.store")
+
+SILENT_WAIT = 2.0  # seconds for which a wait for the lock needs no words
+_COMPLETE: set[Hashable] = set()  # catalogs that this process found complete; looking takes 70 ms
 _DUCKDB_TYPES = {
     "string": "VARCHAR",
     "int64": "BIGINT",
@@ -58,25 +68,63 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Where a store lies that several machines share."""
+
+    catalog: str = field(repr=False)  # postgresql://…, perhaps with a password
+    data: str  # s3://bucket/prefix, or a folder that all of them see
+
+
+@dataclass(frozen=True, slots=True)
 class Lake:
-    """An embedded DuckLake in one folder: a SQLite catalog beside a folder of Parquet."""
+    """A DuckLake: embedded in the folder `root`, or shared, and then `root` holds this machine's pages and lock."""
 
     root: Path
     lock_timeout: float = field(default=600)
+    shared: Shared | None = field(default=None)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Lake:
+        """The store that the settings name.
+
+        Raises:
+            InputError: of the two variables of a shared store one is missing.
+        """
+        shared = None
+        if (settings.catalog is None) != (settings.data is None):
+            raise InputError("a shared store needs both MATSTRATA_CATALOG and MATSTRATA_DATA; an embedded one, neither")
+        if settings.catalog is not None and settings.data is not None:
+            shared = Shared(settings.catalog.get_secret_value(), settings.data)
+        return cls(settings.store, settings.lock_timeout, shared)
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where the tables are listed."""
+        return PostgresCatalog(self.shared.catalog) if self.shared else SqliteCatalog(self.catalog_file)
+
+    @property
+    def files(self) -> Files:
+        """Where Parquet, frozen training sets and models lie."""
+        return files_at(self.shared.data) if self.shared else LocalFiles(self.root)
+
+    @property
+    def address(self) -> str:
+        """Where the store lies, for people: no password in it."""
+        return f"{self.catalog.address} with {self.files.address}" if self.shared else str(self.root)
 
     @property
     def catalog_file(self) -> Path:
-        """The SQLite catalog."""
+        """The SQLite catalog of the embedded store."""
         return self.root / "catalog.sqlite"
 
     @property
     def data(self) -> Path:
-        """The folder of Parquet files."""
+        """The folder of Parquet files of the embedded store."""
         return self.root / "data"
 
     def exists(self) -> bool:
         """Whether a store lies here."""
-        return self.catalog_file.exists()
+        return self.catalog.identity() is not None
 
     def init(self) -> None:
         """Create the store with all its tables; nothing happens where they exist already.
@@ -84,25 +132,20 @@ class Lake:
         All tables are made here, at once, because concurrent DDL conflicts (DuckLake issues 1248 and 1404).
 
         Raises:
-            WorkError: the folder can't be written.
+            WorkError: the folder can't be written, the catalog or the bucket not reached.
         """
-        try:
-            self.data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WorkError(
-                f"the store folder {self.root} can't be created: {error}; set MATSTRATA_STORE to another"
-            ) from error
         if self._identity() in _COMPLETE:
             return
+        self.files.prepare()
         if not self._complete():
             with self.commit("create the store's tables") as transaction:
                 for statement in _wanting(transaction.con):  # another process may have made them meanwhile
                     transaction.con.execute(statement)
         _COMPLETE.add(self._identity())
 
-    def _identity(self) -> tuple[Path, int]:
+    def _identity(self) -> Hashable:
         """Which catalog lies here: another one in the same place is another store."""
-        return self.catalog_file, self.catalog_file.stat().st_ino if self.exists() else 0
+        return self.address, self.catalog.identity()
 
     def _complete(self) -> bool:
         """Whether all is there; it is not where a process died while it made the store, or an older version made it."""
@@ -127,12 +170,12 @@ class Lake:
 
     def connect_reader(self, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
         """As `reader`, but the caller closes the connection."""
-        nowhere = f"there is no store in {self.root}; make one with 'matstrata run', or set MATSTRATA_STORE"
-        if not self.exists():
+        nowhere = f"there is no store in {self.address}; make one with 'matstrata run', or set MATSTRATA_STORE"
+        if not self.shared and not self.exists():  # PostgreSQL tells when it is asked for the catalog
             raise InputError(nowhere)
         if snapshot is not None and snapshot < 0:
             raise InputError(f"the store has no snapshot {snapshot}; they count from 0")
-        con = connect()
+        con = self._connect()
         try:
             self._attach(con, "READ_ONLY" if snapshot is None else f"READ_ONLY, SNAPSHOT_VERSION {int(snapshot)}")
         except duckdb.Error as error:
@@ -143,16 +186,30 @@ class Lake:
                 raise InputError(
                     f"the store has no snapshot {snapshot}; 'matstrata status' shows the newest"
                 ) from error
-            raise WorkError(f"the store in {self.root} can't be opened: {error}") from error
+            raise WorkError(f"the store in {self.address} can't be opened: {error}") from error
         return con
 
-    def _attach(self, con: duckdb.DuckDBPyConnection, options: str) -> None:
-        """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls."""
-        con.execute(
-            f"ATTACH 'ducklake:sqlite:{_quoted(self.catalog_file)}' AS {CATALOG} "
-            f"(DATA_PATH '{_quoted(self.data)}/', OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 60000, {options})"
-        )
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        con = connect(self.catalog.extension, *self.files.extensions, "ducklake")
+        self.files.unlock(con)
+        return con
+
+    def _attach(self, con: duckdb.DuckDBPyConnection, options: str | None) -> None:
+        """Attach the lake to read it with these options; without, to write."""
+        data = self.files.url("data/")
+        if options is None:
+            self.catalog.attach_writing(con, data)
+        else:
+            self.catalog.attach(con, data, options)
         con.execute(f"USE {CATALOG}")
+
+    def make_catalog(self) -> None:
+        """Make a catalog without any table, where there is none."""
+        con = self._connect()
+        try:
+            self._attach(con, None)
+        finally:
+            con.close()
 
     def snapshot(self) -> int:
         """The number of the newest snapshot."""
@@ -163,8 +220,9 @@ class Lake:
     def commit(self, message: str, facts: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
         """The one way to write: lock, begin, let the caller write, label the snapshot, commit.
 
-        The lock is a file lock: it holds off threads and processes alike, and dies with its owner. An exception in the
-        block, or a crash, leaves the store as it was. A block that changes nothing makes no snapshot.
+        A file lock holds off this machine's threads and processes; on a shared store an advisory lock of PostgreSQL
+        holds off other machines. Both die with their owner. An exception in the block, or a crash, leaves the store as
+        it was. A block that changes nothing makes no snapshot.
 
         Args:
             message: what the snapshot is for; shown by `matstrata status` and the report.
@@ -175,10 +233,10 @@ class Lake:
         """
         if not message.strip():
             raise InputError("a commit needs a message")
-        with self._locked():
-            con = connect()
+        with self.locked(message):
+            con = self._connect()
             try:
-                self._attach(con, "META_JOURNAL_MODE 'WAL'")
+                self._attach(con, None)
                 before = current_snapshot(con)
                 con.execute("BEGIN")
                 transaction = Transaction(con, dict(facts or {}))
@@ -194,28 +252,83 @@ class Lake:
                 if not _is_refusal(error):
                     raise
                 raise WorkError(
-                    f"the commit {message!r} to {self.root} failed and left the store as it was: {error}; "
+                    f"the commit {message!r} to {self.address} failed and left the store as it was: {error}; "
                     "check free space and permissions, then run again"
                 ) from error
             finally:
                 con.close()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.root / "write.lock", timeout=self.lock_timeout)
+    def locked(self, purpose: str) -> Iterator[None]:
+        """Keep every other writer off; `commit` does so itself.
+
+        A wait of more than a moment is logged, with who holds the lock, since when and for what.
+
+        Args:
+            purpose: what the waiting others are told.
+
+        Raises:
+            WorkError: another writer held the lock too long, or the folder can't be written.
+        """
+        owner = self.root / "write.owner"
+        moment = min(SILENT_WAIT, self.lock_timeout)
         try:
-            lock.acquire()
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = self._acquire(moment)
+            except Timeout:
+                log.warning("waiting for another writer: %s", _description(owner))
+                lock = self._acquire(self.lock_timeout - moment)
         except Timeout as error:
             raise WorkError(
-                f"another writer has held {self.root} for {self.lock_timeout:g} s; wait for it to end, "
-                "or raise MATSTRATA_LOCK_TIMEOUT"
+                f"another writer has held {self.root} for {self.lock_timeout:g} s: {_description(owner)}; wait for it "
+                "to end, or raise MATSTRATA_LOCK_TIMEOUT"
             ) from error
         except OSError as error:
             raise WorkError(f"the store folder {self.root} can't be written: {error}") from error
         try:
-            yield
+            with suppress(OSError):  # it informs, no more
+                owner.write_text(f"process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {purpose}")
+            with self.catalog.locked(self.lock_timeout):
+                yield
         finally:
+            with suppress(OSError):
+                owner.unlink(missing_ok=True)
             lock.release()
+
+    def _acquire(self, timeout: float) -> FileLock:
+        """The lock, once it is free. Who waits for it holds the turn, so that nobody gets it twice while others wait.
+
+        Without the turn, of 16 busy writers one waited for ten minutes while the others took the lock again and again.
+        """
+        began = time.monotonic()
+        turn, lock = FileLock(self.root / "write.turn"), FileLock(self.root / "write.lock")
+        turn.acquire(timeout=timeout)
+        try:
+            lock.acquire(timeout=max(0, timeout - (time.monotonic() - began)), poll_interval=0.01)
+        finally:
+            turn.release()
+        return lock
+
+    def lock_owner(self) -> str | None:
+        """Who writes just now, since when and for what; None where nobody does."""
+        lock = FileLock(self.root / "write.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return _description(self.root / "write.owner")
+        except OSError:  # where nothing can be written, nobody writes
+            return None
+        lock.release()
+        return None
+
+
+def _description(owner: Path) -> str:
+    """What the holder of the lock wrote beside it, if it came to that."""
+    try:
+        return owner.read_text(encoding="utf-8") or "a process that does not say which"
+    except OSError:
+        return "a process that does not say which"
 
 
 def _is_refusal(error: duckdb.Error) -> bool:
@@ -252,14 +365,38 @@ def _wanting(con: duckdb.DuckDBPyConnection) -> list[str]:
     schemas = con.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = '{CATALOG}'").fetchall()
     if ("features",) not in schemas:
         statements.append("CREATE SCHEMA features")
-    comments = dict(
-        con.execute(f"SELECT view_name, comment FROM duckdb_views() WHERE database_name = '{CATALOG}'").fetchall()
-    )
+    views = _views(con)
     for name, (row, definition) in VIEWS.items():
-        comment = f"{row} ({signature(definition)[:8]})"
-        if comments.get(name) != comment:
-            statements += [f"CREATE OR REPLACE VIEW {name} AS {definition}", f"COMMENT ON VIEW {name} IS '{comment}'"]
+        statements += _replace_view(views, name, row, definition)
+    if WIDE not in views:
+        statements += _replace_view(views, WIDE, *wide_view(_methods(con) if "observations" in tables else []))
     return statements
+
+
+def refresh_wide_view(con: duckdb.DuckDBPyConnection) -> None:
+    """Give `labels_wide` the columns of the properties and methods that there are now."""
+    for statement in _replace_view(_views(con), WIDE, *wide_view(_methods(con))):
+        con.execute(statement)
+
+
+def _methods(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    return con.execute("SELECT DISTINCT property, kind, method FROM observations WHERE method <> ''").fetchall()
+
+
+def _views(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    found = con.execute(f"SELECT view_name, comment FROM duckdb_views() WHERE database_name = '{CATALOG}'").fetchall()
+    return dict(found)
+
+
+def _replace_view(views: Mapping[str, str], name: str, row: str, definition: str) -> list[str]:
+    """The DDL of a view, where it is another than the one there; its comment ends with a hash that tells."""
+    comment = f"{row} ({signature(definition)[:8]})"
+    if views.get(name) == comment:
+        return []
+    return [
+        f"CREATE OR REPLACE VIEW {name} AS {definition}",
+        f"COMMENT ON VIEW {name} IS '{escaped(comment)}'",
+    ]
 
 
 def create_statements(table: Table) -> list[str]:
@@ -268,51 +405,13 @@ def create_statements(table: Table) -> list[str]:
     statements = [f"CREATE TABLE {table.name} ({columns})"]
     if table.partitioned_by:
         statements.append(f"ALTER TABLE {table.name} SET PARTITIONED BY ({table.partitioned_by})")
-    statements.append(f"COMMENT ON TABLE {table.name} IS '{_escaped('One row is ' + table.row)}'")
+    statements.append(f"COMMENT ON TABLE {table.name} IS '{escaped('One row is ' + table.row)}'")
     return statements + [create_column_comment(table.name, column) for column in table.columns]
 
 
 def create_column_comment(table: str, column: Column) -> str:
     """The statement that puts a column's definition and unit where any SQL client finds them."""
-    return f"COMMENT ON COLUMN {table}.\"{column.name}\" IS '{_escaped(column.comment)}'"
-
-
-_LABELS = """
-WITH candidates AS (
-    SELECT o.material_id, o.property, o.source, o.kind, o.method, o.unit, o.value, o.rank, s.policy,
-        (s.label_min_temperature_k IS NULL OR o.temperature_k IS NULL
-            OR o.temperature_k BETWEEN s.label_min_temperature_k AND s.label_max_temperature_k) AS preferred
-    FROM observations o JOIN sources s ON o.source = s.source AND (o.kind = s.kind OR o.method <> s.method)
-), chosen AS (
-    SELECT *, preferred = max(preferred) OVER (PARTITION BY material_id, property, source, kind, method) AS taken
-    FROM candidates
-)
-SELECT material_id, property, source, kind, method, any_value(unit) AS unit,
-    coalesce(CASE any_value(policy)
-        WHEN 'mean' THEN avg(value) WHEN 'min' THEN min(value) WHEN 'max' THEN max(value)
-        WHEN 'lowest_energy' THEN arg_min(value, rank) WHEN 'newest' THEN arg_max(value, rank)
-    END, median(value)) AS value,
-    count(*) AS n_observations, max(value) - min(value) AS spread, any_value(policy) AS policy
-FROM chosen WHERE taken GROUP BY material_id, property, source, kind, method
-"""
-
-# Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)). Where
-# structures or molecules are known, those of one composition are no replicates of each other.
-_NOISE = """
-SELECT source, property, kind, method, unit, sqrt(sum(squares) / sum(n - 1)) AS pooled_sd,
-    count(*) AS materials, sum(n) AS observations
-FROM (
-    SELECT source, property, kind, method, any_value(unit) AS unit, count(*) AS n, var_pop(value) * count(*) AS squares
-    FROM observations GROUP BY source, property, kind, method, material_id, structure_id
-)
-WHERE n > 1 GROUP BY source, property, kind, method, unit
-"""
-
-# name -> what a row is, and the query
-VIEWS = {
-    "labels": ("reconciled values, one for each material, property, source and method", _LABELS),
-    "replicate_noise": ("how far repeated observations of one material scatter, by source, property, method", _NOISE),
-}
+    return f"COMMENT ON COLUMN {table}.\"{column.name}\" IS '{escaped(column.comment)}'"
 
 
 def _author() -> str:
@@ -320,11 +419,3 @@ def _author() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return str(os.getuid())
-
-
-def _escaped(text: str) -> str:
-    return text.replace("'", "''")
-
-
-def _quoted(path: Path) -> str:
-    return _escaped(path.as_posix())

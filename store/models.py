@@ -6,7 +6,6 @@ Not here: training and predicting (`pipelines.learning`), nor the format of a mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +22,7 @@ TOLERANCE = 0.01  # of the error: folds and chance move it by about as much
 def find(lake: Lake, model_id: str) -> Mapping[str, Any] | None:
     """The `models` row with this id, provided that its file is there too."""
     rows = _rows(lake, "SELECT * FROM models WHERE model_id = ?", [model_id])
-    return rows[0] if rows and (lake.root / rows[0]["path"]).exists() else None
+    return rows[0] if rows and lake.files.exists(rows[0]["path"]) else None
 
 
 def serving(lake: Lake, property_name: str | None = None) -> Mapping[str, Any]:
@@ -43,9 +42,22 @@ def serving(lake: Lake, property_name: str | None = None) -> Mapping[str, Any]:
     return found[0]
 
 
-def model_file(lake: Lake, model_id: str) -> Path:
-    """Where the file of a model lies."""
-    return lake.root / "models" / f"{model_id}.skops"
+def model_path(model_id: str) -> str:
+    """The name of a model's file in `Lake.files`."""
+    return f"models/{model_id}.skops"
+
+
+def content(lake: Lake, model: Mapping[str, Any]) -> tuple[bytes, str]:
+    """What the file of a registered model holds, and where it lies.
+
+    Raises:
+        InputError: it is gone.
+    """
+    place = lake.files.url(model["path"])
+    try:
+        return lake.files.read(model["path"]), place
+    except FileNotFoundError as error:
+        raise InputError(f"the model file {place} is gone; train it again with 'matstrata run'") from error
 
 
 def record(
@@ -88,7 +100,7 @@ def rollback(lake: Lake, property_name: str) -> Mapping[str, Any]:
     earlier = [
         row
         for row in listing(lake, property_name)
-        if row["source"] is None and row["created_at"] < current["created_at"] and (lake.root / row["path"]).exists()
+        if row["source"] is None and row["created_at"] < current["created_at"] and lake.files.exists(row["path"])
     ]
     if not earlier:
         raise InputError(f"no ensemble of {property_name} came before {current['model_id']}; nothing to roll back to")

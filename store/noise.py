@@ -6,6 +6,7 @@ The store keeps it as the view `replicate_noise`; see `store.lake`.
 from __future__ import annotations
 
 from store.lake import Lake
+from store.views import POOLED_NOISE
 
 
 def replicate_noise(lake: Lake, source: str, property_name: str) -> float | None:
@@ -25,8 +26,7 @@ def pooled_noise(lake: Lake, property_name: str) -> float | None:
     """As `replicate_noise`, pooled over the measurements of all sources; only within a source are they replicates."""
     return _ask(
         lake,
-        "SELECT sqrt(sum(pooled_sd ** 2 * (observations - materials)) / sum(observations - materials)) "
-        "FROM replicate_noise WHERE property = ? AND kind = 'experiment'",
+        f"SELECT pooled_sd FROM ({POOLED_NOISE}) WHERE property = ?",
         [property_name],
     )
 

@@ -10,6 +10,7 @@ import re
 import duckdb
 
 from schemas.errors import InputError
+from store.extensions import escaped
 from store.lake import Lake
 
 _EXPLAIN = re.compile(r"^(\s|--.*\n)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
@@ -22,13 +23,13 @@ _TABLE_FUNCTIONS = frozenset(
         *("generate_series", "histogram", "json_each", "json_tree", "range", "repeat", "unnest"),
     }
 )
+_CATALOG_TABLES = "__ducklake"  # on PostgreSQL, all that its user may read lies behind this name
 
 
 def connect_locked(lake: Lake, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
     """A read-only connection that sees nothing but the store; its settings can't be changed back."""
     con = lake.connect_reader(snapshot)
-    root = lake.root.as_posix().replace("'", "''")
-    con.execute(f"SET allowed_directories = ['{root}/']")
+    con.execute(f"SET allowed_directories = ['{escaped(lake.files.url(''))}']")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
@@ -62,12 +63,14 @@ def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement
         raise InputError(
             f"SQL here only reads, and {statement.type.name} does not; use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
         )
-    text = statement.query.replace("'", "''")  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
-    functions = con.execute(
-        "SELECT DISTINCT lower(value ->> 'function_name') "
-        f"FROM json_tree(json_serialize_sql('{text}')) WHERE key = 'function'"
+    text = escaped(statement.query)  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
+    found = con.execute(
+        "SELECT DISTINCT key, lower(CASE key WHEN 'function' THEN value ->> 'function_name' ELSE value ->> '$' END) "
+        f"FROM json_tree(json_serialize_sql('{text}')) WHERE key IN ('function', 'catalog_name', 'schema_name')"
     ).fetchall()
-    refused = sorted({name for (name,) in functions} - _TABLE_FUNCTIONS)
+    if any(key != "function" and name.startswith(_CATALOG_TABLES) for key, name in found):
+        raise InputError("SQL here reads the tables of the store, and not those of its catalog")
+    refused = sorted({name for key, name in found if key == "function"} - _TABLE_FUNCTIONS)
     if refused:
         raise InputError(
             f"SQL here reads the store only, and {', '.join(refused)} may reach beyond; "

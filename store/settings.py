@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MATSTRATA_", frozen=True)
 
-    store: Path = Field(default=PROJECT / "warehouse", description="folder of the embedded store")
+    store: Path = Field(default=PROJECT / "warehouse", description="folder of the store")
+    catalog: SecretStr | None = Field(default=None, description="PostgreSQL address of a shared store's catalog")
+    data: str | None = Field(default=None, description="where a shared store's files lie: s3://bucket/prefix")
     mirror: Folders = Field(default=(), description="folders to look for pinned files in, by SHA-256")
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("matstrata")), description="download cache"
@@ -49,15 +51,48 @@ class Settings(BaseSettings):
         return tuple(path.expanduser().resolve() for path in value)
 
 
+class AwsSettings(BaseSettings):
+    """How to reach the bucket of a shared store: the standard variables, `AWS_<FIELD>`. Never kept, never printed."""
+
+    model_config = SettingsConfigDict(env_prefix="AWS_", frozen=True, env_ignore_empty=True)
+
+    endpoint_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        description="address of an S3-compatible server",
+    )
+    region: str = Field(
+        default="us-east-1",
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="region of the bucket",
+    )
+    access_key_id: SecretStr | None = Field(default=None, description="name of the key")
+    secret_access_key: SecretStr | None = Field(default=None, description="the key")
+    session_token: SecretStr | None = Field(default=None, description="of a temporary key")
+
+
 def describe(settings: Settings) -> list[dict[str, str]]:
-    """One row per setting: variable, value, whether it was set or is the default, meaning."""
+    """One row per setting: variable, value, whether it was set or is the default, meaning; secrets hidden."""
+    shown = [("MATSTRATA", settings), *([("AWS", AwsSettings())] if settings.catalog else [])]
     return [
         {
-            "variable": f"MATSTRATA_{name.upper()}",
-            "value": os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value),
-            "origin": "environment" if name in settings.model_fields_set else "default",
+            "variable": f"{prefix}_{name.upper()}",
+            "value": _shown(name, getattr(group, name)),
+            "origin": "environment" if name in group.model_fields_set else "default",
             "meaning": field.description or "",
         }
-        for name, field in type(settings).model_fields.items()
-        for value in [getattr(settings, name)]
+        for prefix, group in shown
+        for name, field in type(group).model_fields.items()
     ]
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, SecretStr):
+        if name != "catalog":
+            return "hidden"
+        from store.catalogs import public_address  # deferred: 0.3 s, DuckDB
+
+        return public_address(value.get_secret_value())
+    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,6 +1,7 @@
 """Signatures: hashes that stay the same exactly as long as results would.
 
 A code signature is taken from the syntax tree without docstrings, so comments, layout and documentation don't count.
+Nor does the version of Python: what `ast.dump` leaves out of a tree differs between them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ def _tree(file: Path) -> str:
             node, clean=False
         ):
             node.body = node.body[1:]
-    return ast.dump(tree)
+    return signature(_plain(tree))
+
+
+def _plain(node: Any) -> Any:
+    """A syntax tree as nested lists, without the fields that are empty: newer Pythons have more of those."""
+    if isinstance(node, ast.AST):
+        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return [type(node).__name__, *fields]
+    return [_plain(item) for item in node] if isinstance(node, list) else repr(node)
 
 
 @lru_cache(maxsize=1024)

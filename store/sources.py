@@ -12,9 +12,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from schemas.errors import InputError
 from schemas.tables import TABLES
-from store.lake import Lake
+from store.lake import Lake, refresh_wide_view
 from store.signatures import signature
+from store.statistics import of_source, record
 
 _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
 
@@ -110,8 +112,26 @@ def refresh(
         con.execute("DELETE FROM sources WHERE source = ?", [source])
         transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
         transaction.insert("validations", validations)
+        refresh_wide_view(con)
+        record(transaction, source, of_source(con, source))
         transaction.facts.update(inserted=inserted, updated=updated, deleted=deleted, rejected=rejections.num_rows)
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
+
+
+def remove(lake: Lake, source: str) -> int:
+    """Delete all that the store holds of a source, in one commit. Returns the number of observations that went.
+
+    Raises:
+        InputError: the store holds no such source.
+    """
+    if ingested(lake, source) is None:
+        raise InputError(f"the store holds no source {source!r}; 'matstrata sources list' shows what it holds")
+    with lake.commit(f"remove source {source}", {"source": source}) as transaction:
+        removed = _count(transaction.con.execute("DELETE FROM observations WHERE source = ?", [source]))
+        for table in ("structures", "rejections", "validations", "sources"):
+            transaction.con.execute(f"DELETE FROM {table} WHERE source = ?", [source])
+        transaction.facts.update(deleted=removed)
+    return removed
 
 
 def _refresh_structures(con: duckdb.DuckDBPyConnection, source: str, structures: pa.Table) -> None:
@@ -163,13 +183,15 @@ def content_version(con: duckdb.DuckDBPyConnection, source: str) -> str:
 
 
 def rejected(lake: Lake, source: str, rule_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
-    """The rejections of a source, in the order of its records."""
+    """The rejections of a source, by file and in the order of its records."""
+    file, number = "regexp_replace(source_record, '\\d+$', '')", "regexp_extract(source_record, '\\d+$')"
     where, parameters = ("AND rule_id = $rule", {"rule": rule_id}) if rule_id else ("", {})
     with lake.reader() as con:
         return (
             con.execute(
                 "SELECT source_record, rule_id, reason, raw, file_sha256 FROM rejections "
-                f"WHERE source = $source {where} ORDER BY source_record {'' if limit is None else f'LIMIT {limit:d}'}",
+                f"WHERE source = $source {where} ORDER BY {file}, try_cast({number} AS HUGEINT), source_record "
+                + ("" if limit is None else f"LIMIT {limit:d}"),
                 {"source": source, **parameters},
             )
             .to_arrow_table()

@@ -10,14 +10,14 @@ from store.lake import Lake
 def summarise(lake: Lake) -> dict[str, Any]:
     """Sources, feature sets, serving models and the last commits; empty where there is no store."""
     if not lake.exists():
-        return {"store": str(lake.root), "exists": False}
+        return {"store": lake.address, "exists": False}
     with lake.reader() as con:
 
         def rows(statement: str) -> list[dict[str, Any]]:
             return con.execute(statement).to_arrow_table().to_pylist()
 
         return {
-            "store": str(lake.root),
+            "store": lake.address,
             "exists": True,
             "snapshot": rows("SELECT max(snapshot_id) AS n FROM lake.snapshots()")[0]["n"],
             "materials": rows("SELECT count(*) AS n FROM materials")[0]["n"],

@@ -1,16 +1,19 @@
 """Training sets: labels joined to features as of a snapshot, frozen in a file that is named by its content.
 
-Not here: splitting or scaling them (`pipelines.learning`).
+Each frozen set has a manifest, from which it can be made again (`store.datasets`). Not here: splitting or scaling them
+(`pipelines.learning`), nor sets of several sources (`store.labelled`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Sequence
+import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,29 +24,47 @@ from schemas.errors import InputError
 from schemas.tables import TABLES
 from store.features import resolve
 from store.lake import Lake, current_snapshot
+from store.manifests import manifest_of
+from store.results import Tabular
+from store.signatures import signature
 
 KEYS = ("material_id", "group_id", "chemical_system")
+_NOT_DESCRIPTORS = frozenset({*KEYS, "source", "kind", "method", "reason"})
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """A frozen training set.
+@dataclass(frozen=True)  # no slots: the hash of the content is taken once, and only where somebody asks
+class TrainingSet(Tabular):
+    """A training set.
 
-    `table` holds one row per labelled material of the source, ordered by `material_id`: the keys, one column per
-    property (null where the source does not report it), then the descriptors (null where they could not be computed).
+    `table` holds the keys, one column per property (null where it is not reported), then the descriptors (null where
+    there are none), ordered by the keys. `select` gives one row per labelled material of a source,
+    `store.labelled.select_labelled` one per material, source, kind and method.
     """
 
-    training_set_id: str
     source: str
     properties: tuple[str, ...]
     features: tuple[str, ...]
     snapshot: int
     table: pa.Table
+    request: Mapping[str, Any]
+    """What was asked for, with versions in place of names: the same request at the same snapshot is the same set."""
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """SHA-256 of the table: names, types and values."""
+        return content_hash(self.table).hex()
+
+    @cached_property
+    def training_set_id(self) -> str:
+        """SHA-256 of request and content."""
+        return signature(self.request, self.content_sha256)
 
     @property
     def descriptors(self) -> tuple[str, ...]:
         """Names of the descriptor columns."""
-        return tuple(self.table.column_names[len(KEYS) + len(self.properties) :])
+        others = _NOT_DESCRIPTORS.union(self.properties)
+        return tuple(name for name in self.table.column_names if name not in others)
 
 
 def select(
@@ -73,8 +94,8 @@ def select(
     ).to_arrow_table()
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
-    identity = hashlib.sha256(repr((source, tuple(properties), versions)).encode() + content_hash(table)).hexdigest()
-    return TrainingSet(identity, source, tuple(properties), versions, current_snapshot(con), table)
+    request = {"source": source, "properties": list(properties), "features": list(versions)}
+    return TrainingSet(source, tuple(properties), versions, current_snapshot(con), table, request)
 
 
 def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:
@@ -92,44 +113,76 @@ def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence
     return name, found[0][0] if found else ""
 
 
-def freeze(lake: Lake, ensemble: str, training_set: TrainingSet) -> None:
-    """Keep the training set as a file and in the table `training_sets`; nothing happens where it is kept already."""
+def freeze(lake: Lake, ensemble: str | None, training_set: TrainingSet, name: str | None = None) -> None:
+    """Keep the training set as a file and, with its manifest, in the table `training_sets`.
+
+    Nothing happens where it is kept already; a lost file is written again.
+
+    Args:
+        lake: the store.
+        ensemble: the property whose ensemble it serves, if one.
+        training_set: what to keep.
+        name: what a person calls it.
+    """
+    identity = training_set.training_set_id
     with lake.reader() as con:
         known = con.execute(
-            "SELECT 1 FROM training_sets WHERE training_set_id = ? AND ensemble = ?",
-            [training_set.training_set_id, ensemble],
+            "SELECT 1 FROM training_sets WHERE training_set_id = ? AND ensemble IS NOT DISTINCT FROM ? "
+            "AND name IS NOT DISTINCT FROM ?",
+            [identity, ensemble, name],
         ).fetchone()
-    file = training_set_file(lake, training_set.training_set_id)
-    if known and file.exists():
+    path = training_set_path(identity)
+    if known and lake.files.exists(path):
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    pq.write_table(training_set.table, partial, compression="zstd")
-    partial.replace(file)
+    file_sha256 = write_frozen(lake, identity, training_set.table)
     if known:
         return
+    with lake.reader(training_set.snapshot) as con:
+        manifest = manifest_of(con, training_set) | {"file_sha256": file_sha256}
     row = {
-        "training_set_id": training_set.training_set_id,
+        "training_set_id": identity,
         "ensemble": ensemble,
+        "name": name,
         "source": training_set.source,
+        "sources": [source["source"] for source in manifest["sources"]],
         "properties": list(training_set.properties),
         "features": list(training_set.features),
         "snapshot": training_set.snapshot,
         "rows": training_set.table.num_rows,
-        "path": file.relative_to(lake.root).as_posix(),
+        "path": path,
+        "manifest": json.dumps(manifest, sort_keys=True, ensure_ascii=False),
         "created_at": datetime.now(UTC),
     }
-    with lake.commit(f"freeze training set {ensemble}/{training_set.source}") as transaction:
+    with lake.commit(f"freeze training set {name or f'{ensemble}/{training_set.source}'}") as transaction:
         transaction.insert("training_sets", pa.Table.from_pylist([row], schema=TABLES["training_sets"].arrow_schema))
 
 
-def training_set_file(lake: Lake, training_set_id: str) -> Path:
-    """Where the frozen file of a training set lies."""
-    return lake.root / "training_sets" / f"{training_set_id}.parquet"
+def training_set_path(training_set_id: str) -> str:
+    """The name of the frozen file of a training set in `Lake.files`."""
+    return f"training_sets/{training_set_id}.parquet"
+
+
+def write_frozen(lake: Lake, training_set_id: str, table: pa.Table) -> str:
+    """Write the frozen file, all or nothing. Returns its SHA-256."""
+    content = io.BytesIO()
+    pq.write_table(table.combine_chunks(), content, compression="zstd")
+    lake.files.write(training_set_path(training_set_id), content.getvalue())
+    return hashlib.sha256(content.getvalue()).hexdigest()
+
+
+def read_frozen(lake: Lake, training_set_id: str, file_sha256: str | None) -> pa.Table | str:
+    """The frozen table; or in a word what became of its file, which must have the given SHA-256, where one is known."""
+    try:
+        content = lake.files.read(training_set_path(training_set_id))
+    except FileNotFoundError:
+        return "lost"
+    if file_sha256 is not None and hashlib.sha256(content).hexdigest() != file_sha256:
+        return "damaged"
+    return pq.read_table(pa.BufferReader(content))
 
 
 def content_hash(table: pa.Table) -> bytes:
-    """SHA-256 digest of a table's columns, names and values; nulls and NaN count as the same missing value."""
+    """SHA-256 digest of a table's columns: names, types, values, and which of them are null."""
     digest = hashlib.sha256()
     for name in table.column_names:
         column = table[name].combine_chunks()
@@ -137,6 +190,7 @@ def content_hash(table: pa.Table) -> bytes:
         if pa.types.is_floating(column.type):
             values = column.to_numpy(zero_copy_only=False).astype(np.float64)
             digest.update(np.where(np.isnan(values), np.nan, values + 0.0).tobytes())
+            digest.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
         else:
-            digest.update("\x1f".join(map(str, column.to_pylist())).encode())
+            digest.update(json.dumps(column.to_pylist()).encode())
     return digest.digest()

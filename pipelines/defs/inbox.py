@@ -1,4 +1,4 @@
-"""The sensor that watches the inbox, and the job that takes in what was dropped there."""
+"""The sensor that watches the inbox, and the jobs that take in what was dropped there."""
 
 # no `from __future__ import annotations`: Dagster looks at the type of `config` itself, not at its name
 from collections.abc import Iterator
@@ -7,21 +7,21 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.defs.resources import StoreResource
-from pipelines.ingest.inbox import take_in, waiting_contracts
+from pipelines.ingest.inbox import draft_contract, take_in, undescribed_files, waiting_contracts
 from store.settings import Settings
 
 
-class DroppedContract(dg.Config):
-    """Which contract to take in."""
+class DroppedFile(dg.Config):
+    """What was dropped."""
 
-    contract: str
+    file: str
 
 
 @dg.op
-def take_in_contract(context: dg.OpExecutionContext, config: DroppedContract, store: StoreResource) -> None:
+def take_in_contract(context: dg.OpExecutionContext, config: DroppedFile, store: StoreResource) -> None:
     """Ingest a dropped contract; a refused one fails the run, and its reason lies beside it."""
     settings = Settings()
-    done = take_in(store.lake(), Path(config.contract), cache=settings.cache, mirrors=settings.mirror)
+    done = take_in(store.lake(), Path(config.file), cache=settings.cache, mirrors=settings.mirror)
     if done.ingested is None:
         raise dg.Failure(done.reason, allow_retries=False)
     context.add_output_metadata(
@@ -34,26 +34,40 @@ def take_in_contract(context: dg.OpExecutionContext, config: DroppedContract, st
     )
 
 
+@dg.op
+def draft_dropped_file(context: dg.OpExecutionContext, config: DroppedFile) -> None:
+    """Draft the contract of a data file that was dropped without one."""
+    context.add_output_metadata({"draft": dg.MetadataValue.path(draft_contract(Path(config.file)))})
+
+
 @dg.job(description="Takes in a contract that was dropped into the inbox.")
 def inbox() -> None:
     """One contract per run."""
     take_in_contract()
 
 
+@dg.job(description="Drafts the contract of a data file that was dropped into the inbox without one.")
+def inbox_drafts() -> None:
+    """One file per run."""
+    draft_dropped_file()
+
+
 @dg.sensor(
-    job=inbox,
+    jobs=[inbox, inbox_drafts],
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Watches the inbox folder for contracts (NAME.yaml) and takes each in once.",
+    description="Watches the inbox folder: takes in each contract (NAME.yaml), drafts one for a file that has none.",
 )
 def inbox_sensor() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Request one run for each contract that waits."""
+    """Request one run for each contract that waits, and for each file without one."""
     folder = Settings().inbox
-    waiting = waiting_contracts(folder)
-    if not waiting:
-        yield dg.SkipReason(f"no contract (NAME.yaml) waits in {folder}")
-    for contract in waiting:
+    contracts, files = waiting_contracts(folder), undescribed_files(folder)
+    if not contracts and not files:
+        yield dg.SkipReason(f"no contract (NAME.yaml) and no new data file waits in {folder}")
+    requests = [(inbox, take_in_contract, path) for path in contracts]
+    for job, op, path in [*requests, *((inbox_drafts, draft_dropped_file, path) for path in files)]:
         yield dg.RunRequest(
-            run_key=f"{contract}:{contract.stat().st_mtime_ns}",
-            run_config={"ops": {"take_in_contract": {"config": {"contract": str(contract)}}}},
+            run_key=f"{path}:{path.stat().st_mtime_ns}",
+            job_name=job.name,
+            run_config={"ops": {op.name: {"config": {"file": str(path)}}}},
         )

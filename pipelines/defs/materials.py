@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
+from pipelines.defs.drift import drift_result, drift_spec
 from pipelines.defs.resources import StoreResource
 from pipelines.defs.sources import observations_key
 from store.features import FeatureSet, materialise
@@ -59,6 +60,7 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
         description=feature_set.description,
         code_version=feature_set.signature()[:12],
         automation_condition=WHEN_CHANGED,
+        check_specs=[drift_spec(features_key(feature_set.name))],
         metadata={
             "dagster/column_schema": dg.TableSchema(
                 [dg.TableColumn(column.name, "DOUBLE", description=column.comment) for column in feature_set.columns]
@@ -68,6 +70,8 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
     def features(store: StoreResource) -> dg.MaterializeResult:
         lake = store.lake()
         done = materialise(lake, feature_set)
+        with lake.reader() as con:
+            drifted = drift_result(con, done.label)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{feature_set.signature()[:12]}-{materials_version(lake)[:12]}"),
             metadata={
@@ -77,6 +81,7 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
                 "failed": done.failed,
                 "snapshot": done.snapshot,
             },
+            check_results=[drifted],
         )
 
     return features

@@ -6,7 +6,7 @@ import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
 from pipelines.defs.learning import predictions_key
-from pipelines.defs.resources import StoreResource
+from pipelines.defs.resources import StoreResource, contracts
 from schemas.ensembles import EnsembleSpec
 
 
@@ -27,9 +27,11 @@ def report_asset(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
     )
     def report(store: StoreResource) -> dg.MaterializeResult:
+        from pipelines.reports.catalogue import windows, write_catalogue
         from pipelines.reports.file import write_report  # deferred: 1 s, plotly
 
         written = write_report(store.lake(), spec.name)
+        write_catalogue(store.lake(), windows(contracts().values()))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(written.version),
             metadata={"page": dg.MetadataValue.path(str(written.path)), "written anew": written.anew},

@@ -52,7 +52,6 @@ class StoreResource(dg.ConfigurableResource):
 
     def lake(self) -> Lake:
         """The store, ready to be read and written."""
-        settings = Settings()
-        lake = Lake(settings.store, settings.lock_timeout)
+        lake = Lake.of(Settings())
         lake.init()
         return lake

@@ -8,6 +8,7 @@ from datetime import timedelta
 import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
+from pipelines.defs.drift import drift_result, drift_spec
 from pipelines.defs.resources import StoreResource, get_contract, locate_sources
 from pipelines.ingest.data_docs import docs_page
 from pipelines.ingest.refresh import refresh_source
@@ -60,6 +61,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
         check_specs=[
             dg.AssetCheckSpec("conservation", asset=key, blocking=True, description="records in = accepted + rejected"),
             dg.AssetCheckSpec("validation", asset=key, blocking=True, description="the expectations of the contract"),
+            drift_spec(key),
         ],
     )
     def observations(store: StoreResource) -> Iterator[dg.MaterializeResult]:
@@ -71,6 +73,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
             validated = validation_summary(con, current.source)
             version = content_version(con, current.source)
             snapshot = current_snapshot(con)
+            drifted = drift_result(con, current.source)
         page = docs_page(lake, current.source)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(version),
@@ -101,6 +104,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
                     passed=validated.holds,
                     metadata={"expectations": dg.MetadataValue.md(validated.table())},
                 ),
+                drifted,
             ],
         )
 

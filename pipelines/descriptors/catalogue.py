@@ -11,12 +11,13 @@ from types import MappingProxyType
 
 from pipelines.descriptors import hellinger, magpie, stoichiometry, valence
 from pipelines.descriptors.columns import DescriptorColumn
+from schemas import elements
 from schemas.errors import InputError
 from schemas.tables import REAL, Column
 from store.features import FeatureSet
 
 _HERE = Path(__file__).parent
-_SHARED = (_HERE / "composition_sets.py",)
+_SHARED = (_HERE / "composition_sets.py", Path(elements.__file__))
 
 
 def _column(column: DescriptorColumn) -> Column:
@@ -33,6 +34,8 @@ _SETS = (
         compute=magpie.compute,
         code=(_HERE / "magpie.py", *_SHARED),
         data_files=magpie.data_files(),
+        libraries=("numpy",),
+        constants="element tables of Magpie, doi:10.1038/npjcompumats.2016.28, as matminer carries them",
     ),
     FeatureSet(
         name="stoichiometry",
@@ -40,6 +43,7 @@ _SETS = (
         columns=tuple(map(_column, stoichiometry.COLUMNS)),
         compute=stoichiometry.compute,
         code=(_HERE / "stoichiometry.py", *_SHARED),
+        libraries=("numpy",),
     ),
     FeatureSet(
         name="hellinger",

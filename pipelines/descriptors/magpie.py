@@ -1,6 +1,6 @@
 """Feature set `magpie`: six statistics of 22 elemental properties over a composition.
 
-The descriptors of Ward et al. 2016 (doi:10.1038/npjcompumats.2017.28), equal to those of matminer's
+The descriptors of Ward et al. 2016 (doi:10.1038/npjcompumats.2016.28), equal to those of matminer's
 `ElementProperty.from_preset("magpie", impute_nan=False)` and computed from the tables in matminer's wheel, which is
 not imported for it (4 s). D and T have the data of H, as in matminer: the tables know no isotopes, so the atomic
 weight of a deuterated compound is that of the light one. An element with no data at all (Nh and beyond) costs its

@@ -1,6 +1,6 @@
 """Feature set `stoichiometry`: how the amounts are distributed, whatever the elements are.
 
-The p-norms of the atomic fractions of Ward et al. 2016 (doi:10.1038/npjcompumats.2017.28), as in matminer's
+The p-norms of the atomic fractions of Ward et al. 2016 (doi:10.1038/npjcompumats.2016.28), as in matminer's
 `Stoichiometry`. D and T count as elements of their own, where matminer takes them for H.
 """
 

@@ -111,15 +111,25 @@ def write_page(
 
 def forget_refusal(lake: Lake, source: str) -> None:
     """Remove the page of a refused validation: the source is again what the store holds."""
-    page = refused_page(lake, source)
-    if not page.exists():
+    _forget(lake, refused_page(lake, source))
+
+
+def forget_pages(lake: Lake, source: str) -> None:
+    """Remove the pages of a source that the store holds no more."""
+    _forget(lake, refused_page(lake, source), docs_page(lake, source))
+
+
+def _forget(lake: Lake, *pages: Path) -> None:
+    there = [page for page in pages if page.exists()]
+    if not there:
         return
     try:
-        with _locked(page.parent):
-            _remove(page)
+        with _locked(there[0].parent):
+            for page in there:
+                _remove(page)
             _write_index(lake)
     except OSError as error:
-        log.warning("%s: the page of its refused validation could not be removed: %s", source, error)
+        log.warning("%s could not be removed: %s", there[0], error)
 
 
 def _stem(source: str) -> str:

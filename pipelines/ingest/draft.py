@@ -114,6 +114,7 @@ class Draft:
             *self._values(),
             *self._said("missing"),
             f"missing: {_flow(list(self.missing))}",
+            *(["decimal: ','"] if sample.decimal == "," else []),
             *self._said("replicates"),
             f"replicates: {self.replicates}",
         ]

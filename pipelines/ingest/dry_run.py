@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipelines.ingest.records import SourceFile
-from pipelines.ingest.refresh import examine
+from pipelines.ingest.refresh import AllRefusedError, examine
 from schemas.contracts import Contract
 
 _SHOWN = ("source_record", "formula_reported", "material_id", "property", "value", "unit", "value_reported")
@@ -48,9 +48,12 @@ def dry_run(contract: Contract, files: Sequence[SourceFile], examples: int = 3) 
     """Read and validate the files of a contract as an ingestion would.
 
     Raises:
-        ReadError, WorkError: as an ingestion would; nothing of the source would be accepted.
+        ReadError, WorkError: as an ingestion would, where no single record is at fault.
     """
-    observed, _ = examine(contract, files)
+    try:
+        observed, _ = examine(contract, files)
+    except AllRefusedError as error:
+        observed = error.observed
     refused: dict[str, list[dict[str, str]]] = {}
     for rejection in observed.rejections:
         shown = refused.setdefault(rejection.rule_id, [])

@@ -1,17 +1,20 @@
 """The inbox: a folder into which people drop data with a contract, and from which both are ingested.
 
 A contract `NAME.yaml` and the file it names lie side by side. After ingestion the contract moves to `done/`, or to
-`refused/` beside a text that says why; data files stay, as the contract names them.
+`refused/` beside a text that says why; data files stay, as the contract names them. For a data file without a contract
+one is drafted in `drafts/`, to be completed and moved up into the inbox.
 Not here: when to look (`pipelines.defs.inbox`), and ingestion itself (`onboarding`).
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.ingest.draft import draft
 from pipelines.ingest.onboarding import add_source
 from pipelines.ingest.refresh import Ingested
 from schemas.errors import InputError, WorkError
@@ -33,6 +36,44 @@ def waiting_contracts(inbox: Path) -> list[Path]:
     """The contracts that lie in the inbox, the oldest first."""
     found = [path for path in inbox.glob("*.y*ml") if path.is_file()] if inbox.is_dir() else []
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def undescribed_files(inbox: Path, *, settled_seconds: float = 10) -> list[Path]:
+    """The data files in the inbox that no contract or draft names yet, and that are not still being written."""
+    if not inbox.is_dir():
+        return []
+    written = [inbox, *(inbox / folder for folder in ("done", "refused", "drafts"))]
+    said = [path.read_text(encoding="utf-8", errors="replace") for place in written for path in place.glob("*.y*ml")]
+    said += [path.stem for path in (inbox / "drafts").glob("*.txt")]
+    return [
+        path
+        for path in sorted(inbox.iterdir())
+        if path.is_file()
+        and not path.name.startswith(".")
+        and path.suffix not in {".yaml", ".yml", ".md", ".partial"}
+        and time.time() - path.stat().st_mtime >= settled_seconds
+        and not any(path.name in text for text in said)
+    ]
+
+
+def draft_contract(file: Path) -> Path:
+    """Draft the contract of a dropped file into `drafts/`; where that fails, a text there says why.
+
+    Returns the draft, or the text.
+    """
+    folder = file.parent / "drafts"
+    folder.mkdir(exist_ok=True)
+    try:
+        drafted = draft(file)
+    except InputError as error:
+        place = folder / f"{file.name}.txt"
+        place.write_text(f"{error}\n", encoding="utf-8")
+        log.warning("%s can't be drafted: %s", file.name, error)
+        return place
+    place = folder / f"{drafted.source}.yaml"
+    place.write_text(drafted.as_yaml(), encoding="utf-8")
+    log.info("%s: complete its draft %s and move it to %s", file.name, place, file.parent)
+    return place
 
 
 def take_in(lake: Lake, contract: Path, *, cache: Path, mirrors: Sequence[Path]) -> Dropped:

@@ -153,7 +153,7 @@ def _read_temperatures(contract: Contract, table: pa.Table, faults: _Faults) -> 
     if contract.columns.temperature_k is not None:
         texts = table[contract.columns.temperature_k]
         stated = ~_is_missing(contract, texts)
-        read = _numbers(texts)
+        read = _numbers(texts, contract.decimal)
         temperatures[stated] = read[stated]
         for row in np.flatnonzero(stated & ~(np.isfinite(read) & (read > 0))):
             faults.add(
@@ -200,13 +200,14 @@ def _conditions(
 def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, faults: _Faults) -> NDArray[np.float64]:
     texts = table[value.column]
     missing = _is_missing(contract, texts)
-    read = _numbers(texts)
+    read = _numbers(texts, contract.decimal)
     for row in np.flatnonzero(~missing & ~np.isfinite(read)):
         faults.add(
             int(row),
             "value.not_a_number",
             f"column {value.column!r} holds {texts[int(row)].as_py()!r}, which is not a finite number; "
-            f"give the number alone, in {value.unit}, or add the text to 'missing'",
+            f"give the number alone, in {value.unit}, with {contract.decimal!r} before its decimals, "
+            "or add the text to 'missing'",
         )
     read[missing] = np.nan
     return read
@@ -333,12 +334,14 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _numbers(texts: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Texts to numbers; NaN where a text is no number."""
+def _numbers(texts: pa.ChunkedArray, decimal: str) -> NDArray[np.float64]:
+    """Texts to numbers; NaN where a text is no number. Beside decimal commas a point is no part of a number."""
+    if decimal == ",":
+        texts = pc.replace_substring(pc.replace_substring(texts, ".", "?"), ",", ".")
     with _connect() as con:
         con.register("texts", pa.table({"i": np.arange(len(texts)), "t": texts}))
         read = con.execute(
-            "SELECT CASE lower(trim(t)) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE try_cast(trim(t) AS DOUBLE) END "
-            "AS v FROM texts ORDER BY i"
+            "SELECT CASE WHEN lower(trim(t)) = 'true' THEN 1 WHEN lower(trim(t)) = 'false' THEN 0 "
+            "WHEN NOT contains(t, '_') THEN try_cast(trim(t) AS DOUBLE) END AS v FROM texts ORDER BY i"  # 1_000: no
         ).to_arrow_table()["v"]
     return read.to_numpy(zero_copy_only=False).astype(np.float64)

@@ -10,11 +10,15 @@ from pathlib import Path
 
 import yaml
 
+from pipelines.ingest.data_docs import forget_pages
 from pipelines.ingest.files import locate
 from pipelines.ingest.refresh import Ingested, refresh_source
+from pipelines.ingest.structure_groups import update_groups
 from schemas.contracts import SHIPPED, Contract, load_contract
 from schemas.errors import InputError, WorkError
 from store.lake import Lake
+from store.materials import update_materials
+from store.sources import remove
 
 
 def contracts_folder(root: Path) -> Path:
@@ -45,7 +49,29 @@ def add_source(
     lake.init()
     done = refresh_source(lake, contract, files, accept_change=accept_change)
     _keep(contract, lake.root)
+    update_groups(lake)
+    update_materials(lake)
     return done
+
+
+def remove_source(lake: Lake, source: str) -> int:
+    """Take a source out of the store, with its contract where that was added; earlier snapshots still hold it.
+
+    Returns the number of observations that went.
+
+    Raises:
+        InputError: the store holds no such source.
+        WorkError: the disk refuses.
+    """
+    removed = remove(lake, source)
+    update_materials(lake)
+    forget_pages(lake, source)
+    contract = contracts_folder(lake.root) / f"{source}.yaml"
+    try:
+        contract.unlink(missing_ok=True)
+    except OSError as error:
+        raise WorkError(f"the contract {contract} can't be removed: {error}") from error
+    return removed
 
 
 def _keep(contract: Contract, root: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -25,6 +26,9 @@ from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import code_signature, signature
 from store.sources import Earlier, earlier, ingested, refresh
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
 
 log = logging.getLogger("matstrata.ingest")
 
@@ -66,7 +70,7 @@ def refresh_source(
     known = None if accept_change or not _same_meaning(before, contract) else earlier(lake, contract.source)
     try:
         observed, validation = examine(contract, files, known)
-    except RefusedError as refused:
+    except (RefusedError, AllRefusedError) as refused:
         write_page(lake, contract, files, refused.evaluated, datetime.now(UTC), refusal=str(refused))
         raise
     rejected = len(observed.rejections)
@@ -120,6 +124,24 @@ def refresh_source(
     )
 
 
+class AllRefusedError(ReadError):
+    """No record of a source is sound: the file or the contract is wrong, not the data.
+
+    `observed` holds the rejections, `evaluated` what GX found of the records that came so far.
+    """
+
+    def __init__(
+        self, contract: Contract, observed: Observed, evaluated: Sequence[ExpectationValidationResult] = ()
+    ) -> None:
+        first = observed.rejections[0]
+        super().__init__(
+            f"source {contract.source} is refused, the store stays as it was: all {observed.rows_in:,} records break "
+            f"a rule; the first, {first.source_record}, {first.rule_id}: {first.reason}"
+        )
+        self.observed = observed
+        self.evaluated = tuple(evaluated)
+
+
 def examine(
     contract: Contract, files: Sequence[SourceFile], known: Earlier | None = None
 ) -> tuple[Observed, Validation]:
@@ -131,15 +153,18 @@ def examine(
         known: what the last refresh left, to hold the new data against.
 
     Raises:
+        AllRefusedError: every record is refused.
         ReadError, WorkError: as `refresh_source`.
     """
     raw = get_reader(contract.reader)(files, contract.options)
     observed = observe(contract, raw)
-    _require_observations(contract, observed)
+    if _is_spoilt(observed):
+        raise AllRefusedError(contract, observed)
     log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
     validation = validate(observed.observations, contract, known)
     observed = quarantine(observed, raw, validation.quarantined)
-    _require_observations(contract, observed)
+    if _is_spoilt(observed):
+        raise AllRefusedError(contract, observed, validation.evaluated)
     return observed, validation
 
 
@@ -148,14 +173,8 @@ def _same_meaning(before: Mapping[str, object] | None, contract: Contract) -> bo
     return before is not None and before["contract_sha256"] == contract.sha256
 
 
-def _require_observations(contract: Contract, observed: Observed) -> None:
-    """Refuse to empty a source: where no record is sound, the file or the contract is wrong, not the data."""
-    if not observed.observations.num_rows and observed.rejections:
-        first = observed.rejections[0]
-        raise ReadError(
-            f"source {contract.source} is refused, the store stays as it was: all {observed.rows_in:,} records break "
-            f"a rule; the first, {first.source_record}, {first.rule_id}: {first.reason}"
-        )
+def _is_spoilt(observed: Observed) -> bool:
+    return not observed.observations.num_rows and bool(observed.rejections)
 
 
 def _signature(contract: Contract, files: Sequence[SourceFile]) -> str:

@@ -11,7 +11,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Sample:
         names: its columns.
         rows: the first rows; as many cells as columns.
         whole: whether these are all rows.
+        decimal: the decimal sign of its numbers; the rows here have points.
         checks: what a person should look at.
     """
 
@@ -56,6 +57,7 @@ class Sample:
     rows: Sequence[Sequence[str]]
     whole: bool
     checks: tuple[str, ...] = field(default=())
+    decimal: str = "."
 
     def column(self, name: str) -> list[str]:
         """The cells of a column."""
@@ -210,10 +212,12 @@ def _from_text(file: SourceFile, content: bytes, options: Mapping[str, object], 
     if ragged:
         checks.append(f"{ragged} of the first {len(rows)} rows have more or fewer than {width} cells: they are refused")
     table = [row for row in rows if len(row) == width]
-    if delimiter == ";" and _decimal_commas(table):
-        checks.append("numbers have decimal commas, which are refused: save the file with decimal points")
+    decimal = "," if delimiter != "," and _decimal_commas(table) else "."
+    if decimal == ",":
+        table = [[cell.replace(",", ".") if _NUMBER.fullmatch(cell) else cell for cell in row] for row in table]
+        checks.append("numbers have decimal commas")
     whole = not cut and len(records) < MOST_ROWS + 50
-    return _with_header(file, "delimited", chosen, table, checks, whole=whole)
+    return replace(_with_header(file, "delimited", chosen, table, checks, whole=whole), decimal=decimal)
 
 
 def _decode(content: bytes, file: SourceFile, *, cut: bool) -> tuple[str, str]:
@@ -277,8 +281,9 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
 
 
 def _decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
-    cells = [cell for row in rows[1:100] for cell in row if _NUMBER.fullmatch(cell)]
-    return sum("," in cell for cell in cells) * 2 > len(cells)
+    """Whether commas stand before decimals: 1,000 alone may be a thousand, 3,4 is none, and beside 3.4 neither is."""
+    cells = [cell.strip() for row in rows[1:_LAYOUT_ROWS] for cell in row if _NUMBER.fullmatch(cell)]
+    return any(re.search(r",(?!\d{3}$)", cell) for cell in cells) and not any("." in cell for cell in cells)
 
 
 def _with_header(

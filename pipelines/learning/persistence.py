@@ -1,4 +1,4 @@
-"""Models on disk: one skops file each, no pickle, and nothing loaded that is not the file that was recorded.
+"""Models as files: one skops file each, no pickle, and nothing loaded that is not the file that was recorded.
 
 A model is written as dicts, numpy arrays and scikit-learn estimators; its records are rebuilt from `RECORDS`, so a
 file can name no class beside those and `TRUSTED`. Not here: where models are kept and which one serves.
@@ -7,10 +7,8 @@ file can name no class beside those and `TRUSTED`. Not here: where models are ke
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 from pipelines.learning.difficulty import Difficulty
@@ -41,7 +39,7 @@ RECORDS = {
 }
 CHOICES: dict[str, type[Setting | View]] = {"Setting": Setting, "View": View}
 # What skops does not trust by itself. The trees hold numbers only, but scikit-learn follows the indices in them
-# unchecked: a forged tree could crash the process. Hence `load` compares the hash before it reads anything.
+# unchecked: a forged tree could crash the process. Hence `loads` compares the hash before it reads anything.
 TRUSTED = [
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -49,48 +47,33 @@ TRUSTED = [
 ]
 
 
-def save(model: Ensemble | SourceModel, path: Path) -> str:
-    """Write a model and return the sha256 of the file, which `load` will ask for.
-
-    The file appears whole or not at all. Its bytes differ from one save to the next (they hold times), the model in
-    it does not.
-    """
+def dumps(model: Ensemble | SourceModel) -> bytes:
+    """A model as the content of a file. Two dumps of one model differ (they hold times), the model in them does not."""
     import skops.io  # deferred: 1.5 s
 
-    content = skops.io.dumps(_to_plain(model), compression=zipfile.ZIP_DEFLATED, compresslevel=1)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return hashlib.sha256(content).hexdigest()
+    return skops.io.dumps(_to_plain(model), compression=zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
-def load(path: Path, sha256: str) -> Ensemble | SourceModel:
-    """Read a model back.
+def loads(content: bytes, place: str, sha256: str) -> Ensemble | SourceModel:
+    """A model from the content of the file in `place`.
 
     Raises:
-        IntegrityError: when the file is not the recorded one (naming both hashes), or holds an untrusted type.
-        FileNotFoundError: when there is no such file.
+        IntegrityError: when the content is not the recorded one (naming both hashes), or holds an untrusted type.
     """
     import skops.io  # deferred: 1.5 s
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise IntegrityError(
-            f"{path}: sha256 is {found}, recorded is {sha256}: the file was changed or damaged; train the model again"
+            f"{place}: sha256 is {found}, recorded is {sha256}: the file was changed or damaged; train the model again"
         )
     try:
         model = _from_plain(skops.io.loads(content, trusted=TRUSTED))
     except UntrustedTypesFoundException as error:
-        raise IntegrityError(f"{path}: {error}; only models written by this program can be loaded") from error
+        raise IntegrityError(f"{place}: {error}; only models written by this program can be loaded") from error
     if not isinstance(model, Ensemble | SourceModel):
-        raise IntegrityError(f"{path}: holds a {type(model).__name__}, not a model")
+        raise IntegrityError(f"{place}: holds a {type(model).__name__}, not a model")
     return model
 
 

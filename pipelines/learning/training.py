@@ -5,6 +5,7 @@ Not here: the learning itself, which is pure (the other modules of this package)
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -162,7 +163,7 @@ def load_source_model(lake: Lake, model_id: str) -> SourceModel:
     row = models.find(lake, model_id)
     if row is None:
         raise InputError(f"source model {model_id} is not in the store; train the source models first")
-    model = persistence.load(lake.root / row["path"], row["file_sha256"])
+    model = persistence.loads(*models.content(lake, row), row["file_sha256"])
     if not isinstance(model, SourceModel):
         raise InputError(f"{row['path']} holds no source model; train it again")
     return model
@@ -174,7 +175,7 @@ def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
     Raises:
         InputError: its file is not the one recorded.
     """
-    model = persistence.load(lake.root / row["path"], row["file_sha256"])
+    model = persistence.loads(*models.content(lake, row), row["file_sha256"])
     if not isinstance(model, Ensemble):
         raise InputError(f"{row['path']} holds no ensemble; train it again")
     return model
@@ -305,8 +306,9 @@ def _register(
     parameters: Mapping[str, Any],
     evaluations: Iterable[Evaluation],
 ) -> None:
-    file = models.model_file(lake, model_id)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    path = models.model_path(model_id)
+    content = persistence.dumps(model)
+    lake.files.write(path, content)
     row = {
         "model_id": model_id,
         "property": spec.name,
@@ -317,8 +319,8 @@ def _register(
         "code_signature": _learning_code(),
         "seed": SEED,
         "parameters": json.dumps(parameters, sort_keys=True),
-        "path": file.relative_to(lake.root).as_posix(),
-        "file_sha256": persistence.save(model, file),
+        "path": path,
+        "file_sha256": hashlib.sha256(content).hexdigest(),
         "serving": source is not None,
         "withdrawn": False,
         "created_at": datetime.now(UTC),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -39,17 +39,25 @@ _DOI = re.compile(r"10\.\d{4,9}/[^\s<>\"']+")
 
 
 def render(context: Mapping[str, Any]) -> str:
-    """The page: `report.html` filled with `context`, every value escaped."""
-    from jinja2 import Environment, StrictUndefined  # deferred: 0.1 s
-    from markupsafe import Markup
+    """The page of a property: `report.html` filled with `context`, every value escaped."""
     from plotly.offline import get_plotlyjs  # deferred: 0.4 s
 
+    return _fill("report.html", context, (get_plotlyjs(), DRAW))
+
+
+def render_plain(template: str, context: Mapping[str, Any]) -> str:
+    """A page without scripts: the template of this package filled with `context`, every value escaped."""
+    return _fill(template, context, ())
+
+
+def _fill(template: str, context: Mapping[str, Any], scripts: Sequence[str]) -> str:
+    from jinja2 import Environment, StrictUndefined  # deferred: 0.1 s
+    from markupsafe import Markup
+
     assets = files("pipelines.reports")
-    scripts = (get_plotlyjs(), DRAW)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(formula=formula, doi=doi_link, plot=plot_json)
-    template = environment.from_string(assets.joinpath("report.html").read_text(encoding="utf-8"))
-    return template.render(
+    return environment.from_string(assets.joinpath(template).read_text(encoding="utf-8")).render(
         **context,
         style=Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - plotly's and our own

@@ -92,7 +92,7 @@ def _print_directions(console: Console, lake: Lake, spec: EnsembleSpec, features
         "SELECT source, rule_id, count(*) AS records FROM rejections GROUP BY ALL ORDER BY records DESC",
         f"SELECT * EXCLUDE (model_id) FROM predictions JOIN features.{features[-1]} USING (material_id) {highest}",
     )
-    console.print(f"\n  Store   {lake.root}", soft_wrap=True, highlight=False)
+    console.print(f"\n  Store   {lake.address}", soft_wrap=True, highlight=False)
     console.print(f"  Report  {report_path(lake, spec.name)}", soft_wrap=True, highlight=False)
     console.print(f"  UI      {command} ui")
     console.print(f"  Ask     {command} predict GaN --property {spec.name}")

@@ -10,27 +10,14 @@ import pytest
 
 from tests.end_to_end.test_ui import serve
 from tests.end_to_end.workplace import Workplace
+from tests.lab import named
 
 pytestmark = pytest.mark.slow
-
-CONTRACT = """
-source: NAME
-title: Gaps of the lab
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: NAME.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
 
 
 def drop(inbox: Path, name: str, lines: str) -> None:
     (inbox / f"{name}.csv").write_text(f"formula,gap\n{lines}")
-    (inbox / f"{name}.yaml").write_text(CONTRACT.replace("NAME", name))
+    (inbox / f"{name}.yaml").write_text(named(name))
 
 
 def wait(until: Callable[[], bool], seconds: float, place: Workplace) -> float:
@@ -47,6 +34,7 @@ def test_the_sensor_takes_in_what_is_dropped(tmp_path: Path) -> None:
     place = Workplace(tmp_path, {"MATSTRATA_INBOX": str(inbox)})
     with serve(place):
         drop(inbox, "lab", "GaN,3.4\nSi,1.12\nXx,1\n")
+        (inbox / "alone.csv").write_text("formula,band gap (eV)\nGaN,3.4\nSi,1.12\n")
         drop(inbox, "bad", "Xx,1\n")
         done, reason = inbox / "done" / "lab.yaml", inbox / "refused" / "bad.txt"
         wait(lambda: done.exists() and reason.exists(), 90, place)
@@ -62,4 +50,6 @@ def test_the_sensor_takes_in_what_is_dropped(tmp_path: Path) -> None:
         wait(lambda: not (inbox / "lab.yaml").exists(), 90, place)
         assert place.value("SELECT value FROM observations WHERE material_id = 'GaN'") == 3.39
         assert (inbox / "lab.csv").exists()
-    assert sorted(path.name for path in inbox.iterdir()) == ["bad.csv", "done", "lab.csv", "refused"]
+        wait((inbox / "drafts" / "alone.yaml").exists, 90, place)
+    names = ["alone.csv", "bad.csv", "done", "drafts", "lab.csv", "refused"]
+    assert sorted(path.name for path in inbox.iterdir()) == names

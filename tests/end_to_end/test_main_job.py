@@ -103,10 +103,9 @@ def test_magpie_is_matminers(finished: Finished) -> None:
 
     with FeatureStore.open(place.store) as store:
         labelled = store.labels(property="refractive_index")["material_id"].to_pylist()
-        ours = store.features("magpie", material_ids=labelled)
+        values = store.features_for(labelled, ["magpie"]).to_numpy()
     featurizer = ElementProperty.from_preset("magpie", impute_nan=False)
     theirs = np.array([featurizer.featurize(Composition(material)) for material in labelled], dtype=float)
-    values = np.column_stack([ours[name].to_numpy() for name in ours.column_names[1:]])
     assert np.array_equal(np.isnan(values), np.isnan(theirs))
     np.testing.assert_allclose(values, theirs, rtol=1e-9, atol=1e-12)  # matminer's own zeros are off by 1e-16
 
@@ -285,12 +284,12 @@ def test_the_python_face(finished: Finished) -> None:
     with FeatureStore.open(place.store) as store:
         gaps = store.observations(property="refractive_index", kind="experiment").to_pandas()
         assert len(gaps) >= 500
-        frozen = store.training_set(property="refractive_index", features=["magpie"], source="refractiveindex_info")
+        frozen = store.training_set(property="refractive_index", features=["magpie"], sources=["refractiveindex_info"])
         assert frozen.table.num_rows >= 210
         assert len(frozen.descriptors) == 132
         assert store.sql("SELECT count(*) AS n FROM materials")["n"][0].as_py() > 30_000
-        features = store.features("magpie", "stoichiometry", material_ids=["ClNa", "Unobtainium", "GaN"])
-        assert features["material_id"].to_pylist() == ["ClNa", "Unobtainium", "GaN"]
+        features = store.features_for(["NaCl", "Unobtainium", "GaN"], ["magpie", "stoichiometry"]).table
+        assert features["material_id"].to_pylist() == ["ClNa", None, "GaN"]
         assert features["electronegativity_mean"].is_null().to_pylist() == [False, True, False]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import pytest
 
 from schemas.errors import InputError
 from schemas.tables import Column
+from store import FeatureStore
 from store.features import FeatureSet, latest_version, materialise, resolve
 from store.materials import update_materials
 
@@ -206,3 +211,89 @@ def test_names_become_versions(lake, make):
 def test_before_the_first_set(lake):
     with lake.reader() as con, pytest.raises(InputError, match="none yet"):
         latest_version(con, "sizes")
+
+
+def test_a_library_that_changes_values_counts(lake, make, monkeypatch):
+    import store.features
+
+    assert materialise(lake, make(libraries=("numpy",))).version == 1
+    assert materialise(lake, make(libraries=("numpy",))).computed == 0
+    monkeypatch.setattr(store.features, "installed_version", lambda library: "99.0")
+    assert materialise(lake, make(libraries=("numpy",))).version == 2
+
+
+def test_a_failure_is_tried_again_when_its_inputs_change_or_when_told_to(lake, make):
+    counter = Counter(refuse="Si")
+    materialise(lake, make(counter))
+    with lake.commit("other inputs") as transaction:
+        transaction.con.execute(
+            "UPDATE materials SET fractions = [0.5, 0.5], elements = ['Si', 'C'] WHERE material_id = 'Si'"
+        )
+    assert (materialise(lake, make(counter)).failed, counter.asked[-1]) == (1, ["Si-C"])
+    assert materialise(lake, make(counter)).failed == 0, "not a third time"
+    assert materialise(lake, make(counter), retry=True).failed == 1
+    counter.refuse = ""
+    assert materialise(lake, make(counter), retry=True).computed == 1
+    with lake.reader() as con:
+        assert con.execute("SELECT count(*) FROM feature_failures").fetchone() == (0,)
+
+
+def test_what_an_earlier_snapshot_held_can_be_described(lake, make, put):
+    then = lake.snapshot()
+    put("lab", [("r1", "GaN", 3.4)])
+    update_materials(lake)
+    assert materialise(lake, make()).rows == 1
+    done = materialise(lake, make(), snapshot=then)
+    assert (done.computed, done.rows, done.version) == (2, 3, 1)
+
+
+def test_structures_are_described_by_their_own_ids(lake, make):
+    def compute(elements, fractions, volume_per_atom, density, cif):
+        known = volume_per_atom.to_numpy(zero_copy_only=False)
+        return np.stack([known, 1 / known], axis=1), [None] * len(known)
+
+    with lake.commit("structures") as transaction:
+        for name, material, volume in (("s1", "GaN", 11.0), ("s2", "GaN", 12.0)):
+            transaction.con.execute(
+                "INSERT INTO structures (structure_id, material_id, volume_per_atom) VALUES (?, ?, ?)",
+                [name, material, volume],
+            )
+    done = materialise(lake, make(compute, entity="structure"))
+    assert done.rows == 2
+    with FeatureStore.open(lake.root) as store:
+        found = store.features_for(["s2", "GaN", "s1"], ["sizes"]).table
+    assert found["structure_id"].to_pylist() == ["s2", "GaN", "s1"]
+    assert found["largest"].to_pylist() == [12.0, None, 11.0]
+    assert found["reason"].to_pylist() == [None, "the store holds no structure GaN", None]
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+import numpy as np
+import store.features as f
+from schemas.tables import Column
+from store.lake import Lake
+f.CHUNK = 1
+def compute(elements, fractions):
+    time.sleep(0.2)
+    return np.array([[float(len(x))] for x in fractions.to_pylist()]).reshape(-1, 1), [None] * len(fractions)
+columns = (Column("count", "double", "number of elements", "1"),)
+print("ready", flush=True)
+f.materialise(Lake(Path(sys.argv[1])), f.FeatureSet("killed", "one number", columns, compute, ()))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0])
+def test_a_killed_run_loses_a_chunk_and_the_next_carries_on(lake, make, seconds):
+    command = [sys.executable, "-c", _KILLED, str(lake.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    with lake.reader() as con:
+        there = con.execute("SELECT rows FROM feature_sets WHERE name = 'killed'").fetchone()
+        if there is not None:
+            assert con.execute("SELECT count(*) FROM features.killed_v1").fetchone() == there, "nothing is half-written"
+    subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+    assert table(lake, "killed_v1") == {"GaN": (2.0,), "Fe2O3": (2.0,), "Si": (1.0,)}

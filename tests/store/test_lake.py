@@ -24,7 +24,7 @@ from schemas.tables import TABLES
 from store.lake import Lake, current_snapshot
 
 WRITER = """
-import os, signal, sys, time
+import logging, os, signal, sys, time
 from pathlib import Path
 import pyarrow as pa
 from store.lake import Lake
@@ -35,6 +35,7 @@ def rows(n):
 def say(word):
     print(word, flush=True)
 
+logging.disable(logging.WARNING)  # who waits for whom depends on the machine
 lake = Lake(Path(sys.argv[1]), lock_timeout=60)
 """
 
@@ -53,9 +54,9 @@ def count(lake: Lake, table: str) -> int:
         return con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
-def start(lake: Lake, code: str, *arguments: object) -> subprocess.Popen[str]:
+def start(lake: Lake, code: str, *arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WRITER + code, str(lake.root), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -253,14 +254,29 @@ class TestLock:
         _, errors = second.communicate(timeout=60)
         assert (second.returncode, errors, names(lake)) == (0, "", ["a", "b"])
 
-    def test_a_lock_held_too_long_says_what_to_do(self, lake):
+    def test_a_lock_held_too_long_says_who_holds_it_and_what_to_do(self, lake):
         impatient = Lake(lake.root, lock_timeout=0.2)
         with (
-            lake.commit("long"),
-            pytest.raises(WorkError, match=r"0\.2 s.*MATSTRATA_LOCK_TIMEOUT"),
+            lake.commit("refresh source x"),
+            pytest.raises(WorkError, match=rf"0\.2 s: process {os.getpid()}, since .* UTC: refresh source x; wait"),
             impatient.commit("late"),
         ):
             pass
+        assert lake.lock_owner() is None
+
+    def test_a_wait_is_told_with_the_one_waited_for(self, lake, caplog, monkeypatch):
+        monkeypatch.setattr("store.lake.SILENT_WAIT", 0.05)
+        owner = start(lake, "with lake.commit('a long one'): say('held'); sys.stdin.readline()", stdin=subprocess.PIPE)
+        assert owner.stdout.readline() == "held\n"
+        assert f"process {owner.pid}, since" in lake.lock_owner()
+        threading.Timer(0.5, owner.stdin.close).start()
+        with lake.commit("next") as transaction:
+            transaction.insert("releases", releases("a"))
+        with owner:  # wait, and close its pipes
+            pass
+        (told,) = [record.message for record in caplog.records if f"process {owner.pid}" in record.message]
+        assert told.endswith("UTC: a long one")
+        assert names(lake) == ["a"]
 
     def test_another_thread_waits_no_longer_than_another_process(self, lake):
         impatient, caught = Lake(lake.root, lock_timeout=0.2), []
@@ -275,6 +291,26 @@ class TestLock:
             thread.start()
             thread.join(10)
         assert len(caught) == 1
+
+    def test_nobody_takes_it_again_and_again_while_another_waits(self, lake):
+        turns, waiting, served = [], threading.Event(), threading.Event()
+
+        def wait() -> None:
+            waiting.set()
+            with lake.locked("patient"):
+                turns.append("patient")
+            served.set()
+
+        thread = threading.Thread(target=wait)
+        with lake.locked("greedy"):
+            thread.start()
+            waiting.wait()
+            time.sleep(0.2)
+        while not served.is_set() and len(turns) < 50:
+            with lake.locked("greedy"):
+                turns.append("greedy")
+        thread.join()
+        assert "patient" in turns[:3]
 
     def test_the_lock_dies_with_its_owner(self, lake):
         owner = start(lake, "with lake.commit('never'): say('held'); time.sleep(600)")

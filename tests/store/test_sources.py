@@ -7,7 +7,7 @@ import json
 import pytest
 
 from store.checks import conservation
-from store.sources import content_version, ingested
+from store.sources import content_version, ingested, rejected
 
 
 def asked(lake, question, source):
@@ -65,6 +65,12 @@ def test_the_same_content_touches_no_observation(lake, put):
     assert feed(lake, "observations", done.snapshot, done.snapshot, "source_record") == []
     assert feed(lake, "rejections", done.snapshot, done.snapshot, "source_record") == []
     assert asked(lake, content_version, "lab") == version
+
+
+def test_rejections_are_listed_in_the_order_of_the_records(lake, put):
+    put("lab", [], [(name, "value.missing") for name in ("b row 2", "row 10", "row 9", "b row 11")])
+    listed = [row["source_record"] for row in rejected(lake, "lab")]
+    assert listed == ["b row 2", "b row 11", "row 9", "row 10"]
 
 
 def test_rejections_differ_likewise(lake, put):

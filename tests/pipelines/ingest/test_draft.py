@@ -244,7 +244,7 @@ def test_names_that_say_nothing_are_explained_by_the_file() -> None:
     assert guess_property("target", ["elasticity_log10(K_VRH)"]).property is None
     assert guess_property("target", ["train", "ExperimentalData"]).property is None
     assert guess_property("gap_pred", ["gaps"]).property is None
-    assert guess_property("melting point (K)", []).doubt.startswith("looks like melting_point")
+    assert guess_property("magnetic moment (mu_B)", []).doubt.startswith("looks like magnetic_moment")
     assert (guess_kind(["expt_gap"]), guess_kind(["mp_gap"]), guess_kind(["gap"])) == (
         "experiment",
         "computation",
@@ -297,13 +297,22 @@ def test_missing_values_and_repeated_records_are_noticed(tmp_path: Path) -> None
 
 
 def test_a_property_that_the_vocabulary_lacks_is_named_and_left_out(tmp_path: Path) -> None:
-    drafted = of(tmp_path, "formula,gap,Vickers hardness\nGaN,3.4,12\nSiC,3.0,30\n")
+    drafted = of(tmp_path, "formula,gap,magnetic moment\nGaN,3.4,12\nSiC,3.0,30\n")
     assert [value.column for value in drafted.values] == ["gap"]
-    assert "'Vickers hardness' is left out: looks like hardness, which the vocabulary" in comments(drafted)
+    assert "'magnetic moment' is left out: looks like magnetic_moment, which the vocabulary" in comments(drafted)
 
 
-def test_decimal_commas_and_aligned_columns_are_pointed_out(tmp_path: Path) -> None:
-    assert "decimal commas" in comments(of(tmp_path, "formula;gap\nGaN;3,4\nSiC;3,0\nZnS;3,6\n"))
+def test_decimal_commas_are_seen(tmp_path: Path) -> None:
+    drafted = of(tmp_path, "formula;gap\nGaN;3,4\nSiC;3,0\nZnS;3,6\n")
+    assert "decimal commas" in comments(drafted)
+    written = yaml.safe_load(drafted.as_yaml())
+    assert (written["decimal"], written["options"]["delimiter"]) == (",", ";")
+    assert written["columns"] == {"formula": "formula"}
+    assert [value["column"] for value in written["values"]] == ["gap"]
+    assert yaml.safe_load(of(tmp_path, "formula;gap\nGaN;1,000\nSiC;3,000\n").as_yaml()).get("decimal") is None
+
+
+def test_aligned_columns_are_pointed_out(tmp_path: Path) -> None:
     assert "runs of spaces" in comments(of(tmp_path, "formula   gap\nGaN       3.4\nSiC       3.0\n", "gaps.txt"))
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from pipelines.ingest.dry_run import DryRun, dry_run
 from pipelines.ingest.files import locate
-from pipelines.ingest.records import ReadError
 from pipelines.ingest.refresh import refresh_source
 from schemas.contracts import load_contract
 from schemas.errors import WorkError
@@ -82,8 +81,12 @@ def test_structures_are_counted(tmp_path):
     assert found.rejected == {"structure.unreadable": 1, "structure.empty": 1}
 
 
+def test_where_no_record_is_sound_all_refusals_are_told(tmp_path):
+    found = dry_run(*prepared(tmp_path, ["Xx,1"]))
+    assert (found.rows_in, found.accepted, found.examples) == (1, 0, [])
+    assert found.rejected == {"formula.unknown_element": 1}
+
+
 def test_what_would_stop_a_source_stops_its_dry_run(tmp_path):
-    with pytest.raises(ReadError, match="all 1 records"):
-        dry_run(*prepared(tmp_path, ["Xx,1"]))
     with pytest.raises(WorkError, match=r"table\.plausible_unit"):
         dry_run(*prepared(tmp_path, [f"GaN{i},{2000 + i}" for i in range(1, 13)]))

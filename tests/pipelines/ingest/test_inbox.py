@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.inbox import Dropped, take_in, waiting_contracts
+from pipelines.ingest.inbox import Dropped, draft_contract, take_in, undescribed_files, waiting_contracts
 from store.lake import Lake
 from store.sources import ingested
-from tests.pipelines.ingest.test_onboarding import CONTRACT
+from tests.lab import CONTRACT
 
 
 @pytest.fixture
@@ -122,3 +122,34 @@ def test_what_another_process_took_is_said_to_be_gone(lake, inbox):
     assert dropped.ingested is None
     assert "lab.yaml is not there any more" in dropped.reason
     assert files(inbox) == ["lab.csv"]
+
+
+class TestFilesWithoutAContract:
+    def undescribed(self, inbox: Path) -> list[str]:
+        return [path.name for path in undescribed_files(inbox, settled_seconds=0)]
+
+    def test_those_that_a_contract_names_are_described(self, inbox):
+        drop(inbox)
+        (inbox / "more.csv").write_text("formula,gap\nGaN,3.4\n")
+        (inbox / ".hidden.csv").write_text("")
+        assert self.undescribed(inbox) == ["more.csv"]
+
+    def test_those_still_being_written_wait(self, inbox):
+        (inbox / "more.csv").write_text("formula,gap\nGaN,3.4\n")
+        assert undescribed_files(inbox) == []
+
+    def test_the_draft_needs_only_what_a_person_knows(self, lake, inbox):
+        (inbox / "more.csv").write_text("formula,band gap (eV)\nGaN,3.4\nSi,1.12\n")
+        place = draft_contract(inbox / "more.csv")
+        assert place == inbox / "drafts" / "more.yaml"
+        assert self.undescribed(inbox) == []
+        completed = inbox / "more.yaml"
+        completed.write_text(place.read_text().replace("kind: unknown", "kind: experiment"))
+        assert taken(lake, completed).ingested.rows_accepted == 2
+
+    def test_what_is_no_table_says_so_once(self, inbox):
+        (inbox / "photo.png").write_bytes(bytes(range(256)) * 10)
+        place = draft_contract(inbox / "photo.png")
+        assert place.name == "photo.png.txt"
+        assert "photo.png" in place.read_text()
+        assert self.undescribed(inbox) == []

@@ -127,6 +127,7 @@ def test_a_good_record():
         ({"gap": " None "}, "value.missing"),
         ({"gap": "ca. 3"}, "value.not_a_number"),
         ({"gap": "3,4"}, "value.not_a_number"),
+        ({"gap": "1_000"}, "value.not_a_number"),
         ({"gap": "3.4 eV"}, "value.not_a_number"),
         ({"gap": "nan"}, "value.not_a_number"),
         ({"gap": "inf"}, "value.not_a_number"),

@@ -8,28 +8,19 @@ import pytest
 import yaml
 
 from pipelines.ingest import onboarding
-from pipelines.ingest.onboarding import add_source, contracts_folder
+from pipelines.ingest.data_docs import docs_page, refused_page
+from pipelines.ingest.dry_run import dry_run
+from pipelines.ingest.files import locate
+from pipelines.ingest.onboarding import add_source, contracts_folder, remove_source
 from pipelines.ingest.records import ReadError
 from pipelines.ingest.refresh import Ingested
 from schemas.contracts import SHIPPED, load_contract, load_contracts
 from schemas.errors import InputError, WorkError
 from store.lake import Lake
 from store.sources import ingested
+from tests import lab
 
-CONTRACT = """
-# a comment
-source: lab
-title: Gaps of the läb
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: lab.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
+CONTRACT = "# a comment\n" + lab.CONTRACT.replace("the lab", "the läb")
 
 
 @pytest.fixture
@@ -165,3 +156,49 @@ def test_a_change_that_is_meant(lake, folder):
     with pytest.raises(WorkError, match=r"table\.row_count.*--accept-change"):
         add(lake, folder / "lab.yaml")
     assert add(lake, folder / "lab.yaml", accept_change=True).deleted == 28
+
+
+def test_decimal_commas_are_read_where_the_contract_says_so(store, folder):
+    (folder / "lab.csv").write_text("formula;gap\nGaN;3,4\nSi;1,12\nZnS;1.234,5\nZnO;3.3\n")
+    (folder / "lab.yaml").write_text(CONTRACT + "options: {delimiter: ;}\ndecimal: ','\n", encoding="utf-8")
+    done = add(store, folder / "lab.yaml")
+    assert (done.rows_accepted, done.rows_rejected) == (2, 2)
+    with store.reader() as con:
+        values = con.execute("SELECT material_id, value, value_reported FROM observations ORDER BY 1").fetchall()
+        refused = con.execute("SELECT source_record, rule_id FROM rejections ORDER BY 1").fetchall()
+    assert values == [("GaN", 3.4, "3,4"), ("Si", 1.12, "1,12")]
+    assert refused == [("row 3", "value.not_a_number"), ("row 4", "value.not_a_number")]
+
+
+def test_the_materials_of_an_added_source_are_known_at_once(store, folder):
+    add(store, folder / "lab.yaml")
+    with store.reader() as con:
+        found = con.execute("SELECT material_id FROM observations JOIN materials USING (material_id) ORDER BY 1")
+        assert found.fetchall() == [("GaN",), ("Si",)]
+
+
+def test_a_removed_source_leaves_nothing_but_its_history(store, folder):
+    add(store, folder / "lab.yaml")
+    before = store.snapshot()
+    assert remove_source(store, "lab") == 2
+    assert not (contracts_folder(store.root) / "lab.yaml").exists()
+    assert not docs_page(store, "lab").exists()
+    with store.reader() as con:
+        for table in ("observations", "rejections", "sources", "validations", "materials"):
+            assert con.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
+    with store.reader(before) as con:
+        assert con.execute("SELECT count(*) FROM observations").fetchall() == [(2,)]
+    with pytest.raises(InputError, match="holds no source 'lab'"):
+        remove_source(store, "lab")
+    assert add(store, folder / "lab.yaml").inserted == 2
+
+
+def test_a_source_without_one_sound_record_is_refused_with_a_page_and_a_list(store, folder):
+    (folder / "lab.csv").write_text("formula,gap\nXx,1\nSi,-1\n")
+    contract = load_contract(folder / "lab.yaml")
+    with pytest.raises(ReadError, match="all 2 records"):
+        add(store, folder / "lab.yaml")
+    assert "all 2 records" in refused_page(store, "lab").read_text(encoding="utf-8")
+    found = dry_run(contract, locate(contract.files, cache=folder, mirrors=()))
+    assert (found.rows_in, found.accepted, found.examples) == (2, 0, [])
+    assert set(found.refused) == {"formula.unknown_element", "value.out_of_bounds"}

@@ -15,6 +15,7 @@ from schemas.contracts import load_contract
 from schemas.errors import InputError
 from store.checks import conservation, validation_summary
 from store.lake import Lake
+from tests.lab import CONTRACT
 
 
 def asked(lake, question, source):
@@ -22,19 +23,6 @@ def asked(lake, question, source):
         return question(con, source)
 
 
-CONTRACT = """
-source: lab
-title: Gaps of the lab
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: lab.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
 GOOD = ["GaN,3.4", "Si,1.12", "ZnO,3.3", "Ge,0.66"]
 Ingest = Callable[..., Ingested]
 

@@ -20,6 +20,7 @@ from schemas.expectations import great_expectations
 from schemas.properties import get_property
 from schemas.tables import TABLES
 from store.lake import Lake
+from tests.lab import CONTRACT
 
 SCHEMA = TABLES["observations"].arrow_schema
 GAP, INDEX = get_property("band_gap"), get_property("refractive_index")
@@ -217,19 +218,6 @@ def test_a_large_table_is_validated_whole(contract: Contract) -> None:
     assert validation.quarantined == {}
 
 
-LAB = """
-source: lab
-title: Gaps of the lab
-description: Optical gaps measured in the lab.
-kind: experiment
-method: absorption
-licence: CC0-1.0
-citation: {bibtex: "@misc{lab}"}
-files: [{path: lab.csv}]
-reader: delimited
-columns: {formula: formula}
-values: [{column: gap, property: band_gap, unit: eV}]
-"""
 FORTY = [1 + i / 10 for i in range(40)]
 
 
@@ -237,7 +225,7 @@ FORTY = [1 + i / 10 for i in range(40)]
 def refresh(lake: Lake, tmp_path: Path) -> Callable[..., Ingested]:
     """Refresh a source from these gaps, one formula each."""
 
-    def refresh(gaps: Sequence[float], contract: str = LAB, *, accept_change: bool = False) -> Ingested:
+    def refresh(gaps: Sequence[float], contract: str = CONTRACT, *, accept_change: bool = False) -> Ingested:
         (tmp_path / "lab.csv").write_text("formula,gap\n" + "".join(f"GaN{i},{gap}\n" for i, gap in enumerate(gaps, 1)))
         (tmp_path / "lab.yaml").write_text(contract)
         loaded = load_contract(tmp_path / "lab.yaml")
@@ -271,7 +259,7 @@ class TestPlausibleUnit:
         assert held(lake) == before
 
     def test_called_by_their_name_they_pass(self, lake, refresh) -> None:
-        refresh([gap * 1000 for gap in FORTY], LAB.replace("unit: eV", "unit: meV"))
+        refresh([gap * 1000 for gap in FORTY], CONTRACT.replace("unit: eV", "unit: meV"))
         assert [value for _, value in held(lake)[1]] == pytest.approx([value for _, value in sorted(
             (f"row {i}", gap) for i, gap in enumerate(FORTY, 1))])  # fmt: skip
 
@@ -336,7 +324,7 @@ class TestChange:
 
     def test_another_contract_means_the_change(self, refresh) -> None:
         refresh(FORTY)
-        assert refresh(FORTY[:5], LAB + "reconcile: {policy: mean}\n").deleted == 35
+        assert refresh(FORTY[:5], CONTRACT + "reconcile: {policy: mean}\n").deleted == 35
 
     def test_of_fewer_than_ten_values_the_middle_is_not_looked_at(self, refresh) -> None:
         refresh(FORTY[:9])

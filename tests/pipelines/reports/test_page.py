@@ -55,7 +55,8 @@ def test_page_is_self_contained_and_small(filled: tuple[Lake, int]) -> None:
     assert "@import" not in markup
     assert "url(" not in markup
     assert set(re.findall(r'href="([^"]+)"', markup)) == {f"#{name}" for name in SECTIONS} | {
-        "https://doi.org/10.1038/sdata.2017.85"
+        "https://doi.org/10.1038/sdata.2017.85",
+        "catalogue.html",
     }
     assert "default-src 'none'" in markup
 

@@ -1,0 +1,101 @@
+"""Many writers on one embedded store: every commit must be there, whole, and readers must never see half of one.
+
+    python benchmarks/stress/writers.py --writers 16 --commits 50 --readers 2
+
+Each writer is a process; each commit writes rows to two tables at once. Readers count both tables all the while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROWS = 25
+
+WRITER = f"""
+import logging, sys
+from pathlib import Path
+import pyarrow as pa
+from store.lake import Lake
+logging.disable(logging.WARNING)
+lake, name, commits = Lake(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+for commit in range(commits):
+    ids = [f"{{name}}-{{commit}}-{{row}}" for row in range({ROWS})]
+    with lake.commit(f"{{name}} {{commit}}") as transaction:
+        transaction.insert("materials", pa.table({{"material_id": ids}}))
+        transaction.insert("rejections", pa.table({{"source_record": ids, "source": [name] * {ROWS}}}))
+"""
+
+READER = f"""
+import sys, time
+from pathlib import Path
+from store.lake import Lake
+lake, looks, last = Lake(Path(sys.argv[1])), 0, 0
+while not Path(sys.argv[2]).exists():
+    with lake.reader() as con:
+        snapshot, a, b = con.execute(
+            "SELECT (SELECT id FROM lake.current_snapshot()), (SELECT count(*) FROM materials), "
+            "(SELECT count(*) FROM rejections)"
+        ).fetchone()
+    assert a == b and a % {ROWS} == 0, (a, b)
+    assert snapshot >= last, (snapshot, last)
+    looks, last = looks + 1, snapshot
+    time.sleep(0.2)
+print(looks)
+"""
+
+
+def stress(root: Path, writers: int, commits: int, readers: int) -> dict[str, object]:
+    """Write from so many processes at once; returns what came of it."""
+    from store.lake import Lake
+
+    lake, stop = Lake(root / "store"), root / "stop"
+    lake.init()
+    before, began = lake.snapshot(), time.perf_counter()
+
+    def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", code, str(lake.root), *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    watching = [start(READER, stop) for _ in range(readers)]
+    writing = [start(WRITER, f"writer{i}", commits) for i in range(writers)]
+    errors = [said for process in writing if (said := process.communicate()[1])]
+    seconds = time.perf_counter() - began
+    stop.touch()
+    seen = [process.communicate() for process in watching]
+    with lake.reader() as con:
+        rows = con.execute("SELECT count(DISTINCT material_id), count(*) FROM materials").fetchone()
+    return {
+        "commits": lake.snapshot() - before,
+        "rows": rows,
+        "expected rows": writers * commits * ROWS,
+        "errors": errors + [said for _, said in seen if said],
+        "looks of readers": [out.strip() for out, _ in seen],
+        "seconds": round(seconds, 1),
+        "commits per second": round(writers * commits / seconds, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--commits", type=int, default=50)
+    parser.add_argument("--readers", type=int, default=2)
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        found = stress(Path(folder), options.writers, options.commits, options.readers)
+    print(json.dumps(found, indent=2))
+    expected = options.writers * options.commits
+    whole = found["commits"] == expected and found["rows"] == (expected * ROWS, expected * ROWS)
+    sys.exit(0 if whole and not found["errors"] else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What 'as of' may mean: a snapshot's number, a moment, or the name of a release; each becomes a snapshot.
+
+Not here: making releases, or reading at a snapshot (`Lake.reader`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import duckdb
+
+from schemas.errors import InputError
+from store.catalogs import CATALOG
+from store.lake import Lake
+
+AsOf = int | str | datetime | None
+
+
+def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
+    """The snapshot that is meant; None means the newest.
+
+    A text is the name of a release, else a snapshot's number, else a moment in ISO 8601. A moment means the last
+    snapshot at or before it, and is UTC where it has no time zone.
+
+    Raises:
+        InputError: no such snapshot or release; the moment lies before the first snapshot, or among states that
+            maintenance has removed, so that what was known then can't be told.
+    """
+    with lake.reader() as con:
+        if isinstance(as_of, str):
+            as_of = _meaning(con, as_of)
+        if isinstance(as_of, datetime):
+            return _at(con, as_of)
+        found = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY snapshot_id").fetchall()
+    known = [row[0] for row in found]
+    if as_of is None:
+        return known[-1]
+    if as_of not in known:
+        what = "has expired" if 0 <= as_of < known[-1] else f"does not exist; the newest is {known[-1]}"
+        raise InputError(f"snapshot {as_of} {what}")
+    return as_of
+
+
+def _meaning(con: duckdb.DuckDBPyConnection, text: str) -> int | datetime:
+    releases = dict(con.execute("SELECT name, snapshot FROM releases ORDER BY created_at").fetchall())
+    if text in releases:
+        return int(releases[text])
+    if text.isdecimal():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        listed = ", ".join(releases) or "none yet"
+        raise InputError(
+            f"{text!r} is no release (there are: {listed}), no snapshot's number and no time like 2026-05-31T12:00Z"
+        ) from None
+
+
+def _at(con: duckdb.DuckDBPyConnection, moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    found = con.execute(
+        f"SELECT snapshot_id, epoch_us(snapshot_time) FROM {CATALOG}.snapshots() ORDER BY snapshot_id"
+    ).fetchall()
+    microseconds = round(moment.timestamp() * 1_000_000)
+    before = [snapshot for snapshot, time in found if time <= microseconds]
+    after = [snapshot for snapshot, time in found if time > microseconds]
+    if not before:
+        first = datetime.fromtimestamp(found[0][1] / 1_000_000, UTC)
+        raise InputError(f"the store begins at {first:%Y-%m-%dT%H:%M:%SZ}, after {moment.isoformat()}")
+    if after and after[0] != before[-1] + 1:
+        raise InputError(
+            f"the states between the snapshots {before[-1]} and {after[0]} have expired, and {moment.isoformat()} lies "
+            f"among them; name one of the two, or a release"
+        )
+    return before[-1]

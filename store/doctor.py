@@ -1,0 +1,262 @@
+"""Doctor: is the store what its catalog says? Each finding says what is wrong and how to mend it.
+
+A Parquet file has no recorded hash: its size and footer are compared with the catalog's, and `deep` reads all its rows.
+Not here: mending; that is what `matstrata maintain`, `restore` and the pipelines do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from schemas.errors import InputError, WorkError
+from store.checks import conservation
+from store.inventory import DataFile, data_files, orphaned_files, scheduled_files, size, unregistered_files
+from store.lake import Lake, current_snapshot
+from store.releases import pins
+
+_PARQUET = b"PAR1"
+_KEYS = {
+    "observations": "observation_id",
+    "materials": "material_id",
+    "structures": "structure_id",
+    "sources": "source",
+    "releases": "name",
+    "models": "model_id",
+}  # DuckLake has no keys: what must be unique is looked at here
+_RESTORE = "restore the newest backup ('matstrata restore'); without one, {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. `damage` is what must be mended; the rest is only told."""
+
+    check: str
+    damage: bool
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor looked at, and what was found."""
+
+    looked_at: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing needs mending."""
+        return not any(finding.damage for finding in self.findings)
+
+
+def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
+    """Compare the catalog with the files, the frozen files with their hashes, the counts with the rows.
+
+    Args:
+        lake: the store.
+        deep: also read every row of every file, and hash it.
+
+    Raises:
+        InputError: there is no store.
+        WorkError: the folder's permissions keep the catalog from being opened.
+    """
+    if not lake.exists():
+        raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
+    broken = list(_catalog(lake))
+    if broken:
+        return Diagnosis({"catalog": 1}, tuple(broken))
+    try:
+        with lake.reader() as con:
+            files = data_files(con)
+            findings = list(_data(lake, con, files, deep=deep))
+            if not any(finding.damage for finding in findings):  # else counting fails for the same reason
+                findings += _counted(con)
+            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con)]
+            looked_at = {
+                "files": len(files),
+                "bytes": sum(file.size for file in files),
+                **{table: _count(con, table) for table in ("sources", "feature_sets", "training_sets", "models")},
+            }
+    except (duckdb.Error, WorkError) as error:
+        mend = _RESTORE.format("ask for help with this message")
+        return Diagnosis({"catalog": 1}, (Finding("catalog", True, f"the catalog can't be read: {error}", mend),))
+    owner = lake.lock_owner()
+    if owner is not None:
+        findings.append(Finding("lock", False, f"a writer is at work: {owner}", "nothing to do; it ends by itself"))
+    return Diagnosis(looked_at, tuple(findings))
+
+
+def _catalog(lake: Lake) -> Iterator[Finding]:
+    """SQLite's own look at its pages."""
+    try:
+        con = sqlite3.connect(f"file:{lake.catalog_file.as_posix()}?mode=ro", uri=True, timeout=60)
+        try:
+            said = [row[0] for row in con.execute("PRAGMA quick_check(5)").fetchall()]
+        finally:
+            con.close()
+    except sqlite3.OperationalError as error:  # no damage: it may not be read, or nothing may be written beside it
+        raise WorkError(f"{lake.catalog_file} can't be opened: {error}; check the folder's permissions") from error
+    except sqlite3.DatabaseError as error:
+        said = [str(error)]
+    if said != ["ok"]:
+        mend = _RESTORE.format("'sqlite3 catalog.sqlite .recover' saves what is left")
+        yield Finding("catalog", True, f"{lake.catalog_file} is damaged: {'; '.join(said)}", mend)
+
+
+def _data(lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], *, deep: bool) -> Iterator[Finding]:
+    newest = current_snapshot(con)
+    for file in files:
+        wrong = _wrong_with(lake.data / file.path, file, deep=deep)
+        if wrong is None:
+            continue
+        whom = (
+            "the newest snapshot"
+            if file.seen_by(newest)
+            else f"snapshots {file.begin} to {(file.end or newest + 1) - 1} only, not the newest,"
+        )
+        yield Finding(
+            "data",
+            True,
+            f"{lake.data / file.path} ({file.table}, {file.rows:,} rows) {wrong}; {whom} needs it",
+            _RESTORE.format("bring the file back from wherever a copy lies, or make the store anew"),
+        )
+
+
+def _wrong_with(path: Path, file: DataFile, *, deep: bool) -> str | None:
+    """What is wrong with a Parquet file, or None."""
+    try:
+        found = path.stat().st_size
+        if found != file.size:
+            return f"has {found:,} bytes instead of {file.size:,}: it was cut or changed"
+        with path.open("rb") as stream:
+            stream.seek(-8, 2)
+            tail = stream.read()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"can't be read: {error}"
+    if tail[4:] != _PARQUET or int.from_bytes(tail[:4], "little") != file.footer:
+        return "has a damaged footer"
+    return _unreadable(path, file) if deep else None
+
+
+def _unreadable(path: Path, file: DataFile) -> str | None:
+    import pyarrow as pa  # deferred: 0.1 s
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as parquet:
+            rows = sum(batch.num_rows for batch in parquet.iter_batches())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"can't be read to the end: {str(error).splitlines()[0]}"
+    return None if rows == file.rows else f"holds {rows:,} rows instead of {file.rows:,}"
+
+
+def _counted(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    try:
+        return [*_counts(con), *_keys(con)]
+    except duckdb.Error as error:
+        mend = "'matstrata doctor --deep' names the file; " + _RESTORE.format("make the store anew")
+        return [Finding("data", True, f"a table can't be read: {str(error).splitlines()[0]}", mend)]
+
+
+def _counts(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    for (source,) in con.execute("SELECT source FROM sources ORDER BY source").fetchall():
+        found = conservation(con, source)
+        if not found.holds:
+            yield Finding(
+                "conservation",
+                True,
+                f"source {source}: {found.rows_in:,} records were read, {found.accepted:,} are accepted, "
+                f"{found.rejected:,} rejected, {found.in_both:,} both",
+                f"matstrata refresh {source}; if it stays, restore the newest backup",
+            )
+    for name, version, rows in con.execute("SELECT name, version, rows FROM feature_sets ORDER BY ALL").fetchall():
+        counted = _count(con, f"features.{name}_v{version}")
+        if counted != rows:
+            yield Finding(
+                "features",
+                True,
+                f"features.{name}_v{version} holds {counted:,} rows, and feature_sets says {rows:,}",
+                _RESTORE.format(f"drop its rows and materialise {name} again"),
+            )
+
+
+def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    keys = dict(_KEYS)
+    for name, version, entity in con.execute("SELECT name, version, entity FROM feature_sets ORDER BY ALL").fetchall():
+        keys[f"features.{name}_v{version}"] = f"{entity}_id"
+    for table, key in keys.items():
+        found = con.execute(f"SELECT count(*) - count(DISTINCT {key}), count(*) - count({key}) FROM {table}").fetchone()
+        assert found is not None
+        if found[0]:
+            what = f"{table}: {found[0]:,} rows share their {key} with another or have none"
+            yield Finding("keys", True, what, _RESTORE.format("report this: a write must have gone wrong"))
+
+
+def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    there = {snapshot for (snapshot,) in con.execute("SELECT snapshot_id FROM lake.snapshots()").fetchall()}
+    for snapshot, names in pins(con).items():
+        if snapshot not in there:
+            what = f"snapshot {snapshot} is gone, and {', '.join(names)} would need it"
+            yield Finding("pins", True, what, _RESTORE.format("it can't be asked as of that snapshot any more"))
+
+
+def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    from store.training_sets import read_frozen  # deferred: 0.1 s, numpy and pyarrow
+
+    for row in _rows(con, "SELECT * FROM training_sets ORDER BY training_set_id, ensemble"):
+        manifest = json.loads(row["manifest"] or "{}")  # none where it was frozen before manifests were kept
+        frozen = read_frozen(lake, row["training_set_id"], manifest.get("file_sha256"))
+        if isinstance(frozen, str):
+            whose = row["name"] or f"{row['ensemble']}/{row['source']}"
+            what = f"training set {whose} {row['training_set_id'][:12]}: its file {row['path']} is {frozen}"
+            mend = "delete the file if it is there; 'matstrata run' or 'matstrata dataset build' freezes the set again"
+            yield Finding("training sets", True, what, mend)
+
+
+def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    for row in _rows(con, "SELECT * FROM models ORDER BY model_id"):
+        file, wrong = lake.root / row["path"], None
+        try:
+            with file.open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != row["file_sha256"]:
+                wrong = f"has SHA-256 {found[:12]}… instead of {row['file_sha256'][:12]}…"
+        except OSError as error:
+            wrong = f"can't be read: {error.strerror}"
+        if wrong:
+            what = f"model {row['model_id']} ({row['property']}, {row['source'] or 'ensemble'}): {file} {wrong}"
+            mend = f"delete the file if it is there, then 'matstrata run {row['property']}' trains it again"
+            yield Finding("models", bool(row["serving"]), what, mend)
+
+
+def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    kinds: tuple[tuple[str, Callable[[], list[Path]]], ...] = (
+        ("files that nothing names, left by processes that died", lambda: orphaned_files(lake, con)),
+        ("frozen or half-written files without a row", lambda: unregistered_files(lake, con)),
+        ("files that no snapshot needs any more", lambda: [lake.data / f.path for f in scheduled_files(con)]),
+    )
+    for what, find in kinds:
+        files = find()
+        if files:
+            told = f"{len(files):,} {what}, {size(files):,} bytes, e.g. {files[0]}"
+            yield Finding("leftovers", False, told, "nothing is wrong; 'matstrata maintain' deletes them after a day")
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = con.execute(f"SELECT count(*) FROM {table}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:
+    return con.execute(statement).to_arrow_table().to_pylist()

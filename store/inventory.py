@@ -1,0 +1,118 @@
+"""Which files a store consists of: those its catalog names, and those that lie in its folders.
+
+Not here: what is wrong with them (`store.doctor`), nor what may go (`store.maintenance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from store.catalogs import CATALOG
+from store.lake import Lake
+
+META = f"__ducklake_metadata_{CATALOG}"  # where DuckLake attaches its catalog's own tables
+FROZEN = {"training_sets": "training_set_id", "models": "model_id"}  # tables, also folders: files are named by the key
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file that the catalog names: rows (`data`) or positions of deleted rows (`deletes`).
+
+    `number` is that of the file of rows, also for its deletes. `path` is relative to the data folder. Snapshots from
+    `begin` up to, not including, `end` read it.
+    """
+
+    table: str
+    kind: str
+    number: int
+    path: str
+    rows: int
+    size: int
+    footer: int
+    begin: int
+    end: int | None
+
+    def seen_by(self, snapshot: int) -> bool:
+        """Whether a snapshot reads this file."""
+        return self.begin <= snapshot and (self.end is None or snapshot < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A Parquet file that no snapshot reads any more, and since when: queries that began before may."""
+
+    number: int
+    path: str
+    since: datetime
+
+
+def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
+    """All Parquet files that some snapshot reads."""
+    selects = [
+        f"SELECT s.schema_name || '.' || t.table_name, '{kind}', f.data_file_id, {_path('f')}, f.{rows}, "
+        f"f.file_size_bytes, f.footer_size, f.begin_snapshot, f.end_snapshot FROM {META}.{table} f "
+        f"JOIN (SELECT table_id, any_value(table_name ORDER BY begin_snapshot DESC) AS table_name, "
+        f"any_value(schema_id) AS schema_id, any_value(path) AS path FROM {META}.ducklake_table GROUP BY table_id) t "
+        "USING (table_id) JOIN (SELECT schema_id, any_value(schema_name) AS schema_name, any_value(path) AS path "
+        f"FROM {META}.ducklake_schema GROUP BY schema_id) s USING (schema_id)"
+        for kind, table, rows in (
+            ("data", "ducklake_data_file", "record_count"),
+            ("deletes", "ducklake_delete_file", "delete_count"),
+        )
+    ]
+    return [DataFile(*row) for row in con.execute(f"{' UNION ALL '.join(selects)} ORDER BY ALL").fetchall()]
+
+
+def _path(file: str) -> str:
+    """Where a file lies, below the data folder; all paths that this program writes are relative."""
+    return f"concat(s.path, t.path, {file}.path)"
+
+
+def scheduled_files(con: duckdb.DuckDBPyConnection) -> list[Scheduled]:
+    """The Parquet files that wait to be deleted."""
+    found = con.execute(
+        f"SELECT data_file_id, path, schedule_start::TIMESTAMPTZ FROM {META}.ducklake_files_scheduled_for_deletion "
+        "ORDER BY ALL"
+    ).fetchall()
+    return [Scheduled(*row) for row in found]
+
+
+def forget_scheduled(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> None:
+    """Strike files that were deleted off the list of those that wait for it."""
+    listed = ", ".join(map(str, numbers))
+    con.execute(f"DELETE FROM {META}.ducklake_files_scheduled_for_deletion WHERE data_file_id IN ({listed})")
+
+
+def orphaned_files(lake: Lake, con: duckdb.DuckDBPyConnection) -> list[Path]:
+    """Parquet files that nothing names: written by a process that died before it committed, or by one at work now."""
+    known = {file.path for file in data_files(con)} | {file.path for file in scheduled_files(con)}
+    return sorted(file for file in lake.data.rglob("*.parquet") if file.relative_to(lake.data).as_posix() not in known)
+
+
+def unregistered_files(lake: Lake, con: duckdb.DuckDBPyConnection) -> list[Path]:
+    """Frozen training sets and models without a row, and what died half-written; or is being made now."""
+    found = {file for file in lake.root.rglob("*.partial") if file.is_file() and lake.data not in file.parents}
+    for table, key in FROZEN.items():
+        known = {name for (name,) in con.execute(f"SELECT DISTINCT {key} FROM {table}").fetchall()}
+        folder = lake.root / table
+        found |= {
+            file
+            for file in folder.rglob("*")
+            if file.is_file() and file.relative_to(folder).parts[0].partition(".")[0] not in known
+        }
+    return sorted(found)
+
+
+def size(files: list[Path]) -> int:
+    """Bytes of files; one that vanished meanwhile has none."""
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def older_than(files: list[Path], moment: datetime) -> list[Path]:
+    """Those last written before a moment."""
+    return [file for file in files if file.exists() and datetime.fromtimestamp(file.stat().st_mtime, UTC) < moment]
