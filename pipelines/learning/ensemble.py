@@ -344,7 +344,14 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
         levels=levels,
         meta=fit_meta(columns, chances, values),
         calibration=intervals.calibrate(
-            values, sizes, chance, training.nearest, spread, hurdle=training.hurdle, silent=share == 0
+            values,
+            sizes,
+            chance,
+            training.nearest,
+            spread,
+            hurdle=training.hurdle,
+            silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1),
         ),
         errors=errors,
         neighbourhood=training.neighbourhood,
