@@ -13,9 +13,11 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli_benchmark import benchmark
 from pipelines.cli_dataset import dataset
 from pipelines.cli_features import features
 from pipelines.cli_migrate import migrate
+from pipelines.cli_models import models
 from pipelines.cli_releases import release
 from pipelines.cli_sources import sources
 from pipelines.cli_stats import stats
@@ -34,10 +36,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sources, name="sources")
+app.add_typer(models, name="models")
 app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
+app.command()(benchmark)
 
 PropertyOption = Annotated[
     str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
@@ -65,13 +69,13 @@ def run(
     """Do everything: ingest, validate, describe, train, stack, predict, report.
 
     What did not change since the last run is not done again. The default needs no network: its two sources come with
-    the installed packages. 'matstrata run band_gap' needs three pinned files, from MATSTRATA_MIRROR or the network.
+    the installed packages. 'matstrata run band_gap' needs pinned files, from MATSTRATA_MIRROR or the network.
     """
     from pipelines.defs.resources import locate_sources
     from schemas.ensembles import get_ensemble
 
     specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
-    locate_sources(source for spec in specs for source in spec.sources)
+    locate_sources(source for spec in specs for source in spec.source_names)
     with progress("starting"):
         from pipelines.definitions import execute  # deferred: 3 s, Dagster
 
@@ -173,8 +177,8 @@ def sql(
     """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
     Tables: sources, materials, observations, rejections, validations, feature_sets, features.<name>_v<version>,
-    training_sets, models, model_metrics, out_of_fold, predictions. Views: labels, labels_wide, coverage, conflicts,
-    lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
+    training_sets, models, model_metrics, out_of_fold, learning_curves, predictions. Views: labels, labels_wide,
+    coverage, conflicts, lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
     """
     from pipelines.cli_sql import interruptible
     from pipelines.output import write_result

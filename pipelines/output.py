@@ -210,6 +210,12 @@ def _prediction_panel(result: Prediction) -> Panel:
         get_property(result.property).title,
         f"[bold]{result.value:.3g}{unit}[/]   90 %: {result.lower_90:.3g} to {result.upper_90:.3g}{unit}   {domain}",
     )
+    spread = f"± {result.uncertainty_model:.2g}{unit} by the models" if result.uncertainty_model is not None else ""
+    if result.uncertainty_noise is not None:
+        spread += f", ± {result.uncertainty_noise:.2g}{unit} by which measurements scatter"
+    if result.chance_nonzero is not None:
+        spread += f"; {result.chance_nonzero:.0%} that it is not zero"
+    body.add_row("[dim]of this[/]", spread)
     for source in result.sources:
         body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
     for neighbour in result.neighbours:

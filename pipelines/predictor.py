@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning.ensemble import Contribution, Ensemble, Predictions
-from pipelines.learning.samples import known_values
-from pipelines.learning.training import load_ensemble, stored_samples
+from pipelines.learning.training import known_of, load_ensemble
 from schemas.composition import Composition, FormulaError, parse_formula
 from schemas.ensembles import EnsembleSpec, get_ensemble
 from schemas.errors import InputError
@@ -27,7 +26,10 @@ from schemas.properties import get_property
 from store import models
 from store.features import compute_for
 from store.lake import Lake
+from store.noise import replicate_noise
 from store.settings import Settings
+
+_PER_SIGMA = 1.645  # half of a 90 % interval in standard deviations
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,12 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer about one formula; where it could not be read, `reason` says why and nothing else is known."""
+    """The answer about one formula; where it could not be read, `reason` says why and nothing else is known.
+
+    `chance_nonzero` is the calibrated chance of, say, a gap at all (null where zero is no class of its own). The
+    interval's standard deviation is split into `uncertainty_noise`, by which repeated measurements scatter, and the
+    rest, `uncertainty_model`, in quadrature.
+    """
 
     formula: str
     property: str
@@ -90,6 +97,9 @@ class Prediction:
     value: float = math.nan
     lower_90: float = math.nan
     upper_90: float = math.nan
+    chance_nonzero: float | None = None
+    uncertainty_model: float | None = None
+    uncertainty_noise: float | None = None
     in_domain: bool = False
     in_training: bool = False
     sources: tuple[SourceSay, ...] = ()
@@ -113,10 +123,10 @@ class Predictor:
         self._lake = lake
         self._ensemble = ensemble
         self._feature_sets = [get_feature_set(name.rsplit("_v", 1)[0]) for name in row["features"]]
-        self._helpers = stored_samples(lake, spec)
         with lake.reader() as con:
             found = con.execute("SELECT source, citation FROM sources").fetchall()
             self._citations = {source: citation.strip() for source, citation in found}
+        self._noise = replicate_noise(lake, spec.target, spec.name)
 
     @classmethod
     def load(cls, property: str | None = None, path: str | Path | None = None) -> Self:
@@ -167,11 +177,14 @@ class Predictor:
         if not usable:
             return []
         material_ids = np.array([compositions[i].material_id for i in usable], dtype=str)
-        known = {helper.source: known_values(helper, material_ids) for helper in self._helpers}
+        known = known_of(self._lake, self._ensemble.helpers, material_ids.tolist())
         said = self._ensemble.predict(features[usable], material_ids, known)
         references = self._references(said)
+        half_widths = (said.upper - said.lower) / 2
+        variance = (half_widths / _PER_SIGMA) ** 2 - (self._noise or 0.0) ** 2
+        model_part = np.sqrt(np.maximum(variance, 0.0))
         trained_on = set(self._ensemble.material_ids.tolist())
-        citations = tuple(self._citations[source] for source in self.spec.sources)
+        citations = tuple(self._citations[source] for source in self.spec.source_names)
         return [
             {
                 "property": self.spec.name,
@@ -181,6 +194,9 @@ class Predictor:
                 "value": float(said.values[i]),
                 "lower_90": float(said.lower[i]),
                 "upper_90": float(said.upper[i]),
+                "chance_nonzero": None if said.chance is None else float(said.chance[i]),
+                "uncertainty_model": float(model_part[i]),
+                "uncertainty_noise": self._noise,
                 "in_domain": bool(said.in_domain[i]),
                 "in_training": str(said.material_ids[i]) in trained_on,
                 "sources": tuple(_say(contribution, i) for contribution in said.contributions),
@@ -201,7 +217,7 @@ class Predictor:
             found = con.execute(
                 "SELECT material_id, min(reference) FROM observations WHERE source = ? AND property = ? "
                 "AND material_id IN (SELECT unnest(?)) GROUP BY material_id",
-                [self.spec.target, self.spec.name, nearest],
+                [self.spec.target.partition(":")[0], self.spec.name, nearest],
             ).fetchall()
         return dict(found)
 
@@ -214,13 +230,11 @@ def _parse(formula: str) -> Composition | FormulaError:
 
 
 def _check_versions(lake: Lake, row: Mapping[str, Any]) -> None:
+    with lake.reader() as con:
+        found = con.execute("SELECT name, version, signature FROM feature_sets").fetchall()
+    stored = {f"{name}_v{version}": signature for name, version, signature in found}
     for label in row["features"]:
-        name, version = label.rsplit("_v", 1)
-        with lake.reader() as con:
-            stored = con.execute(
-                "SELECT signature FROM feature_sets WHERE name = ? AND version = ?", [name, int(version)]
-            ).fetchone()
-        if stored is None or stored[0] != get_feature_set(name).signature():
+        if stored.get(label) != get_feature_set(label.rsplit("_v", 1)[0]).signature():
             raise InputError(
                 f"model {row['model_id']} was trained on {label}, which this version of Matstrata computes "
                 f"differently; train it anew with 'matstrata run {row['property']}'"

@@ -34,8 +34,13 @@ class EnsembleSpec(BaseModel):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The target source, then the helpers."""
+        """The target source, then the helpers; 'source:method' where a source reports by several methods."""
         return (self.target, *self.helpers)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources' own names, each once."""
+        return tuple(dict.fromkeys(source.partition(":")[0] for source in self.sources))
 
 
 @lru_cache(maxsize=1)

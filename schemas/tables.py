@@ -254,6 +254,7 @@ _TABLES = (
             Column("path", TEXT, "the model file, relative to the store"),
             Column("file_sha256", TEXT, "SHA-256 of the model file; loading refuses another"),
             Column("serving", TRUTH, "whether predictions come from it"),
+            Column("withdrawn", TRUTH, "whether it was rolled back: it then serves only if it is promoted by name"),
             Column("created_at", MOMENT, "when"),
         ),
     ),
@@ -267,6 +268,19 @@ _TABLES = (
             Column("subset", TEXT, "all, or a class of materials"),
             Column("metric", TEXT, "mae, rmse, r2, coverage_90, width_90, n …"),
             Column("value", REAL, "the figure, in the property's unit where it has one"),
+        ),
+    ),
+    Table(
+        "learning_curves",
+        "an ensemble's error after training on a part of its materials, for each model on the same tested ones",
+        (
+            _MODEL,
+            Column("protocol", TEXT, "how materials were split"),
+            Column("setting", TEXT, "strict, known_dft, without_dft"),
+            Column("subset", TEXT, "all, or a class of materials"),
+            Column("n_trained", WHOLE, "materials trained on, the mean over folds"),
+            Column("n_tested", WHOLE, "materials tested"),
+            Column("mae", REAL, "mean absolute error, in the property's unit"),
         ),
     ),
     Table(

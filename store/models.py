@@ -15,6 +15,9 @@ from schemas.tables import TABLES
 from store.lake import Lake, Transaction
 from store.signatures import signature
 
+DECIDES = "grouped_kfold"
+TOLERANCE = 0.01  # of the error: folds and chance move it by about as much
+
 
 def find(lake: Lake, model_id: str) -> Mapping[str, Any] | None:
     """The `models` row with this id, provided that its file is there too."""
@@ -62,15 +65,22 @@ def record(
     model: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]] = (),
     out_of_fold: Sequence[Mapping[str, Any]] = (),
+    learning_curve: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Register a model that now serves its property and source, in place of its predecessor, with its evaluation.
+    """Register a model with its evaluation; one that serves takes the place of its predecessor.
 
     A model of the same id is replaced.
     """
     what = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
     with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:
-        _retire(transaction, model)
-        for table, rows in (("models", [model]), ("model_metrics", metrics), ("out_of_fold", out_of_fold)):
+        if model["serving"]:
+            _retire(transaction, model)
+        for table, rows in (
+            ("models", [model]),
+            ("model_metrics", metrics),
+            ("out_of_fold", out_of_fold),
+            ("learning_curves", learning_curve),
+        ):
             transaction.con.execute(f"DELETE FROM {table} WHERE model_id = ?", [model["model_id"]])
             transaction.insert(
                 table, pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].arrow_schema)
@@ -81,7 +91,77 @@ def promote(lake: Lake, model: Mapping[str, Any]) -> None:
     """Let a registered model serve its property and source, in place of the one that does."""
     with lake.commit(f"promote model {model['model_id']}", {"model_id": model["model_id"]}) as transaction:
         _retire(transaction, model)
-        transaction.con.execute("UPDATE models SET serving = true WHERE model_id = ?", [model["model_id"]])
+        transaction.con.execute(
+            "UPDATE models SET serving = true, withdrawn = false WHERE model_id = ?", [model["model_id"]]
+        )
+
+
+def rollback(lake: Lake, property_name: str) -> Mapping[str, Any]:
+    """Let the ensemble serve that was made before the serving one, which is withdrawn. Returns the one that serves.
+
+    Raises:
+        InputError: no ensemble of the property serves, or none came before whose file is there.
+    """
+    current = serving(lake, property_name)
+    earlier = [
+        row
+        for row in listing(lake, property_name)
+        if row["source"] is None and row["created_at"] < current["created_at"] and lake.files.exists(row["path"])
+    ]
+    if not earlier:
+        raise InputError(f"no ensemble of {property_name} came before {current['model_id']}; nothing to roll back to")
+    before = max(earlier, key=lambda row: row["created_at"])
+    with lake.commit(f"roll back model {current['model_id']}", {"model_id": before["model_id"]}) as transaction:
+        con = transaction.con
+        con.execute("UPDATE models SET serving = false, withdrawn = true WHERE model_id = ?", [current["model_id"]])
+        con.execute("UPDATE models SET serving = true, withdrawn = false WHERE model_id = ?", [before["model_id"]])
+    return before
+
+
+def listing(lake: Lake, property_name: str | None = None) -> list[dict[str, Any]]:
+    """All models, or those of a property, the newest first: rows of `models`."""
+    rows = _rows(lake, "SELECT * FROM models ORDER BY property, created_at DESC, model_id", [])
+    return [row for row in rows if property_name in (None, row["property"])]
+
+
+def match(lake: Lake, beginning: str) -> Mapping[str, Any]:
+    """The one model whose id begins so.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    found = [row for row in listing(lake) if row["model_id"].startswith(beginning)]
+    if len(found) != 1:
+        what = "no model" if not found else f"{len(found)} models"
+        raise InputError(f"{what} with an id that begins {beginning!r}; 'matstrata models list' shows them")
+    return found[0]
+
+
+def all_metrics(lake: Lake, model_id: str) -> list[dict[str, Any]]:
+    """All figures of a model: rows of `model_metrics`."""
+    return _rows(lake, "SELECT * FROM model_metrics WHERE model_id = ? ORDER BY ALL", [model_id])
+
+
+def deciding_error(lake: Lake, model_id: str) -> float | None:
+    """The figure by which ensembles replace each other: the error out of group, computed values known where there are.
+
+    None for a model that was not evaluated.
+    """
+    found = {
+        row["setting"]: row["value"]
+        for row in metrics(lake, model_id, protocol=DECIDES, subset="all")
+        if row["metric"] == "mae"
+    }
+    return found.get("known_dft", found.get("without_dft"))
+
+
+def may_serve(lake: Lake, candidate: str, property_name: str) -> bool:
+    """Whether an ensemble may take the serving one's place: only if it is not worse, by `TOLERANCE`."""
+    rows = [row for row in listing(lake, property_name) if row["source"] is None and row["serving"]]
+    if not rows or rows[0]["model_id"] == candidate:
+        return True
+    new, old = deciding_error(lake, candidate), deciding_error(lake, rows[0]["model_id"])
+    return new is None or old is None or new <= old * (1 + TOLERANCE)
 
 
 def unpredicted(lake: Lake, model_id: str, features: Sequence[str]) -> pa.Table:

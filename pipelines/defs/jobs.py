@@ -15,7 +15,7 @@ from schemas.ensembles import EnsembleSpec
 def chain(spec: EnsembleSpec) -> list[dg.AssetKey]:
     """All assets of a property's chain, from its sources' observations to its report."""
     return [
-        *(observations_key(source) for source in spec.sources),
+        *(observations_key(source) for source in spec.source_names),
         MATERIALS,
         *(features_key(name) for name in spec.features),
         training_sets_key(spec),

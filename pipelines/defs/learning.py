@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ def training_sets_key(spec: EnsembleSpec) -> dg.AssetKey:
 
 def source_model_key(spec: EnsembleSpec, source: str) -> dg.AssetKey:
     """The key of the model trained on one source alone."""
-    return dg.AssetKey(["source_models", spec.name, source])
+    return dg.AssetKey(["source_models", spec.name, re.sub(r"\W+", "_", source)])  # 'snumat_gaps:HSE06'
 
 
 def ensemble_key(spec: EnsembleSpec) -> dg.AssetKey:
@@ -51,7 +52,7 @@ def learning_assets(spec: EnsembleSpec) -> list[dg.AssetsDefinition]:
 def _training_sets(spec: EnsembleSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=training_sets_key(spec),
-        deps=[*map(observations_key, spec.sources), *map(features_key, spec.features)],
+        deps=[*map(observations_key, spec.source_names), *map(features_key, spec.features)],
         group_name=spec.name,
         kinds={"parquet"},
         description=f"Labels of {', '.join(spec.sources)} joined to features, frozen under the hash of their content.",
@@ -108,6 +109,7 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
         check_specs=[
             dg.AssetCheckSpec("coverage", asset=key, description="90 % intervals hold 87 to 93 % of unseen materials"),
+            dg.AssetCheckSpec("not_worse", asset=key, description="its error is not above that of the one that serves"),
             dg.AssetCheckSpec("better_than_mean", asset=key, description="its error is below that of the mean"),
         ],
     )
@@ -141,6 +143,12 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
                     passed=low <= coverage <= high,
                     severity=dg.AssetCheckSeverity.WARN,
                     metadata={"coverage": coverage},
+                ),
+                dg.AssetCheckResult(
+                    check_name="not_worse",
+                    passed=models.may_serve(lake, trained.model_id, spec.name),
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"serving": models.serving(lake, spec.name)["model_id"], "MAE": error},
                 ),
                 dg.AssetCheckResult(
                     check_name="better_than_mean",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pipelines.descriptors import magpie, stoichiometry
+from pipelines.descriptors import hellinger, magpie, stoichiometry, valence
 from pipelines.descriptors.columns import DescriptorColumn
 from schemas import elements
 from schemas.errors import InputError
@@ -22,7 +22,8 @@ _SHARED = (_HERE / "composition_sets.py", Path(elements.__file__))
 
 def _column(column: DescriptorColumn) -> Column:
     unit = None if column.unit == "dimensionless" else column.unit
-    return Column(column.name, REAL, f"{column.description} (matminer: {column.matminer})", unit)
+    peer = f" (matminer: {column.matminer})" if column.matminer else ""
+    return Column(column.name, REAL, f"{column.description}{peer}", unit)
 
 
 _SETS = (
@@ -43,6 +44,21 @@ _SETS = (
         compute=stoichiometry.compute,
         code=(_HERE / "stoichiometry.py", *_SHARED),
         libraries=("numpy",),
+    ),
+    FeatureSet(
+        name="hellinger",
+        description="square roots of the atomic fractions of 103 elements: Hellinger coordinates of the composition",
+        columns=tuple(map(_column, hellinger.COLUMNS)),
+        compute=hellinger.compute,
+        code=(_HERE / "hellinger.py", *_SHARED),
+    ),
+    FeatureSet(
+        name="valence",
+        description="charge balance by usual oxidation states, octet rule, ionic character",
+        columns=tuple(map(_column, valence.COLUMNS)),
+        compute=valence.compute,
+        code=(_HERE / "valence.py", *_SHARED),
+        data_files=valence.data_files(),
     ),
 )
 

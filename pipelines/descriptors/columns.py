@@ -16,4 +16,4 @@ class DescriptorColumn:
     description: str
     """One sentence without the unit."""
     matminer: str
-    """The label that matminer's featurizer gives the same quantity."""
+    """The label that matminer's featurizer gives the same quantity; empty where it has none."""

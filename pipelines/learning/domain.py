@@ -1,7 +1,7 @@
 """The applicability domain: is a composition close enough to what was measured?
 
 Inside means all three: no element that the training materials lack; a mean distance to the nearest training materials,
-and an expected error (`intervals.Calibration.difficulty`), that 19 of 20 training materials keep too, each judged by
+and an expected error (`difficulty`), that 19 of 20 training materials keep too, each judged by
 those outside its own unit. Distance alone does not do: where everything is a metal, far is still easy.
 Not here: distances (`neighbours`).
 """

@@ -6,18 +6,32 @@ Not here: how good it is (`evaluation`), how it is saved (`persistence`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.learning import domain, intervals
+from pipelines.learning.difficulty import NEIGHBOURS, Difficulty, fit_difficulty
 from pipelines.learning.errors import LearningError
-from pipelines.learning.level1 import VIEWS, Level1, Setting, Testimony, View, fit_level1, testify, view_inputs
+from pipelines.learning.hurdle import is_zero_inflated
+from pipelines.learning.level1 import (
+    VIEWS,
+    Level1,
+    Setting,
+    Testimony,
+    View,
+    fit_level1,
+    keep_models,
+    predict_levels,
+    testify,
+    view_inputs,
+)
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
-from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
-from pipelines.learning.stacking import cross_weighted, fit_weights
-from pipelines.learning.threads import one_thread
+from pipelines.learning.splits import Split, assign_folds, split_units
+from pipelines.learning.stacking import Meta, cross_joined, fit_meta
+from pipelines.learning.threads import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,13 +47,14 @@ VALUE_RANGE = (-np.inf, np.inf)
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Level-1 regressors with weights, intervals and domain, over inputs that are already made.
+    """Level-1 models joined by a meta-learner, with intervals and domain, over inputs that are already made.
 
     Attributes:
         setting: What it may know of the computations.
-        levels: Regressors, one entry for each view of the setting.
-        weights: (c,) share of each regressor, over the views in order.
-        calibration: Turns difficulties into half-widths.
+        levels: Models that have a weight, by view.
+        meta: What joins them, over the views in order.
+        calibration: Turns sizes and chances into intervals.
+        errors: What error to expect of the value itself.
         neighbourhood: The training materials as points.
         domain: Where it may be trusted.
         bounds: Smallest and largest possible value of the property.
@@ -47,8 +62,9 @@ class Stack:
 
     setting: Setting
     levels: tuple[Level1, ...]
-    weights: NDArray[np.float64]
+    meta: Meta
     calibration: intervals.Calibration
+    errors: Difficulty
     neighbourhood: Neighbourhood
     domain: domain.Domain
     bounds: tuple[float, float]
@@ -57,29 +73,45 @@ class Stack:
         self, features: NDArray[np.float64], material_ids: NDArray[np.str_], testimonies: Sequence[Testimony]
     ) -> StackPredictions:
         """Predict m materials from their descriptors and what the helpers say."""
-        columns = np.hstack([lvl.predict(view_inputs(lvl.view, features, testimonies)) for lvl in self.levels])
-        nearest, distances = self.neighbourhood.nearest(features, intervals.NEIGHBOURS)
-        values = (columns @ self.weights).clip(*self.bounds)
-        difficulty = self.calibration.difficulty(nearest, columns.std(axis=1))
-        half_width = self.calibration.quantile * difficulty
+        inputs = [view_inputs(level.view, features, testimonies) for level in self.levels]
+        columns, chances = predict_levels(self.levels, inputs)
+        nearest, distances = self.neighbourhood.nearest(features, NEIGHBOURS)
+        sizes, chance = self.meta.size(columns).clip(*self.bounds), self.meta.chance(chances)
+        share = self.meta.share(chance)
+        values = (sizes * share).clip(*self.bounds)
+        spread = columns.std(axis=1)
+        lower, upper = self.calibration.interval(sizes, chance, self.calibration.difficulty.of(nearest, spread))
+        expected = self.errors.of(nearest, disagreement(sizes, spread, chance))
         return StackPredictions(
             values=values,
-            lower=(values - half_width).clip(*self.bounds),
-            upper=(values + half_width).clip(*self.bounds),
-            in_domain=self.domain.contains(distances, difficulty, material_ids),
-            columns=columns,
+            lower=np.minimum(lower, values).clip(*self.bounds),
+            upper=np.maximum(upper, values).clip(*self.bounds),
+            chance=chance,
+            in_domain=self.domain.contains(distances, expected, material_ids),
+            columns=columns * share[:, None],
             nearest=nearest,
             distances=distances,
         )
 
 
+def disagreement(
+    sizes: NDArray[np.float64], spread: NDArray[np.float64], chance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far the models disagree about the value, (m,): about the size, and about whether it is zero."""
+    return spread * chance + 2 * np.abs(sizes) * chance * (1 - chance)
+
+
 @dataclass(frozen=True, slots=True)
 class StackPredictions:
-    """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k)."""
+    """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k).
+
+    `chance` is that of not being zero, 1 where zero is no class of its own.
+    """
 
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    chance: NDArray[np.float64]
     in_domain: NDArray[np.bool_]
     columns: NDArray[np.float64]
     nearest: NDArray[np.intp]
@@ -119,6 +151,7 @@ class Predictions:
         values: (m,) predicted values.
         lower: (m,) lower end of the 90 % interval, within the property's bounds.
         upper: (m,) upper end.
+        chance: (m,) calibrated chance that the value is not zero; None where zero is no class of its own.
         in_domain: (m,) whether the material is close to measured ones.
         contributions: What each source's models said.
         nearest_ids: (m, k) nearest measured materials, nearest first.
@@ -130,6 +163,7 @@ class Predictions:
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    chance: NDArray[np.float64] | None
     in_domain: NDArray[np.bool_]
     contributions: tuple[Contribution, ...]
     nearest_ids: NDArray[np.str_]
@@ -161,8 +195,11 @@ class Ensemble:
 
     def weights(self) -> dict[str, float]:
         """Name the share of each level-1 regressor, such as ``given_known.trees``."""
-        names = [f"{level.view}.{name}" for level in self.stack.levels for name in level.names]
-        return dict(zip(names, self.stack.weights.tolist(), strict=True))
+        meta, levels = self.stack.meta, self.stack.levels
+        names = [f"{level.view}.{name}" for level in levels for name in level.names]
+        chances = [f"{level.view}.{name} (not zero)" for level in levels for name in level.chance_names]
+        weights = (*meta.size_weights.tolist(), *meta.chance_weights.tolist())
+        return dict(zip((*names, *chances), weights, strict=True))
 
     def predict(
         self,
@@ -188,7 +225,9 @@ class Ensemble:
             raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")
         values_of = known or {}
         with one_thread():
-            testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
+            testimonies = side_by_side(
+                partial(testify, helper, features, values_of.get(helper.source)) for helper in self.helpers
+            )
             said = self.stack.predict(features, material_ids, testimonies)
         shown = said.nearest[:, :SHOWN]
         return Predictions(
@@ -196,6 +235,7 @@ class Ensemble:
             values=said.values,
             lower=said.lower,
             upper=said.upper,
+            chance=said.chance if len(self.stack.meta.chance_weights) else None,
             in_domain=said.in_domain,
             contributions=(*self._own_contributions(said.columns), *self._helper_contributions(testimonies)),
             nearest_ids=self.material_ids[shown],
@@ -205,11 +245,10 @@ class Ensemble:
 
     def _own_contributions(self, columns: NDArray[np.float64]) -> list[Contribution]:
         contributions, start = [], 0
-        for level in self.stack.levels:
+        for level in (level for level in self.stack.levels if level.names):
             part = slice(start, start := start + len(level.names))
-            weight = float(self.stack.weights[part].sum())
-            shares = self.stack.weights[part] / weight if weight else np.full(len(level.names), 1 / len(level.names))
-            predicted = (columns[:, part] @ shares)[:, None]
+            weight = float(self.stack.meta.size_weights[part].sum())
+            predicted = (columns[:, part] @ self.stack.meta.size_weights[part] / weight)[:, None]
             given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
             nothing = np.full_like(predicted, np.nan)
             contributions.append(
@@ -220,7 +259,7 @@ class Ensemble:
     def _helper_contributions(self, testimonies: Sequence[Testimony]) -> list[Contribution]:
         counts = [(level.view, len(level.names)) for level in self.stack.levels]
         views = np.repeat([view for view, _ in counts], [count for _, count in counts])
-        weight = float(self.stack.weights[views != View.ALONE].sum())
+        weight = float(self.stack.meta.size_weights[views != View.ALONE].sum())
         return [
             Contribution(
                 helper.source,
@@ -241,6 +280,7 @@ class Training:
 
     Attributes:
         samples: The target's training materials.
+        hurdle: Whether zero is a class of its own among their values.
         folds: (n,) inner folds over the units.
         levels: Level-1 regressors of each view.
         neighbourhood: The materials as points.
@@ -249,6 +289,7 @@ class Training:
     """
 
     samples: Samples
+    hurdle: bool
     folds: NDArray[np.intp]
     levels: dict[View, Level1]
     neighbourhood: Neighbourhood
@@ -258,7 +299,7 @@ class Training:
 
 def inner_folds(n: int) -> int:
     """Choose the number of inner folds: more where materials are few and each is missed."""
-    return 6 if n < 500 else 5 if n < 2000 else 3
+    return 6 if n < 500 else 5 if n < 2000 else 4
 
 
 def fit_training(
@@ -277,33 +318,52 @@ def fit_training(
     if len(values) < FEWEST:
         raise LearningError(f"{samples.source}: {len(values)} materials to train on; at least {FEWEST} are needed")
     folds = assign_folds(units, inner_folds(len(values)), seed)
-    check_folds(samples.group_ids, folds)
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
+    hurdle = is_zero_inflated(values)
     levels = {
-        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed) for view in views
+        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed, hurdle=hurdle)
+        for view in views
     }
     neighbourhood = fit_neighbourhood(samples.features)
-    nearest, distances = neighbourhood.nearest_outside(units, intervals.NEIGHBOURS)
-    return Training(samples, folds, levels, neighbourhood, nearest, distances)
+    nearest, distances = neighbourhood.nearest_outside(units, NEIGHBOURS)
+    return Training(samples, hurdle, folds, levels, neighbourhood, nearest, distances)
 
 
 def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float]) -> Stack:
     """Weigh, calibrate and delimit the regressors of one setting, from held-out predictions of training materials."""
     samples, values = training.samples, target_values(training.samples)
     levels = tuple(training.levels[view] for view in VIEWS[setting])
-    held_out = np.hstack([level.held_out for level in levels])
-    joined = cross_weighted(held_out, values, training.folds).clip(*bounds)
-    calibration = intervals.calibrate(values, joined, training.nearest, held_out.std(axis=1))
-    difficulty = calibration.difficulty(training.nearest, held_out.std(axis=1))
+    meta = fit_meta(*_said(levels), values)
+    levels = keep_models(levels, meta.size_weights > 0, meta.chance_weights > 0)
+    columns, chances = _said(levels)
+    sizes, chance, share = cross_joined(columns, chances, values, training.folds)
+    sizes, spread = sizes.clip(*bounds), columns.std(axis=1)
+    errors = fit_difficulty(np.abs((sizes * share).clip(*bounds) - values))
+    expected = errors.of(training.nearest, disagreement(sizes, spread, chance))
     return Stack(
         setting=setting,
         levels=levels,
-        weights=fit_weights(held_out, values),
-        calibration=calibration,
+        meta=meta.used(),
+        calibration=intervals.calibrate(
+            values,
+            sizes,
+            chance,
+            training.nearest,
+            spread,
+            hurdle=training.hurdle,
+            silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1),
+        ),
+        errors=errors,
         neighbourhood=training.neighbourhood,
-        domain=domain.fit_domain(training.distances, difficulty, samples.material_ids),
+        domain=domain.fit_domain(training.distances, expected, samples.material_ids),
         bounds=bounds,
     )
+
+
+def _said(levels: Sequence[Level1]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The held-out sizes (n, c) and chances (n, d) of all models of some levels."""
+    return np.hstack([level.sizes for level in levels]), np.hstack([level.chances for level in levels])
 
 
 def hear_helpers(
@@ -350,7 +410,7 @@ def train_ensemble(
         LearningError: when there are too few materials.
     """
     setting = Setting.KNOWN_DFT if helper_models else Setting.WITHOUT_DFT
-    units = split_units(target, Protocol.GROUPED_KFOLD)
+    units = split_units(target, Split.GROUPED_KFOLD)
     with one_thread():
         testimonies = hear_helpers(target, helper_models, helper_samples)
         training = fit_training(target, units, testimonies, [setting], seed)

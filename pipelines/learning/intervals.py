@@ -1,7 +1,9 @@
 """Intervals that hold: conformal calibration on held-out residuals, wider where prediction is harder.
 
 By construction, about `CONFIDENCE` of materials exchangeable with the training ones fall inside, whatever the models
-are; nothing is tuned on test rows. Not here: the predictions themselves.
+are; nothing is tuned on test rows. Where zero is a class of its own (`hurdle`), each class is held about so often: the
+interval is the hull of 0, if that class can't be excluded, and the interval of the size, if the other can't be.
+Not here: the predictions themselves, nor what makes a material difficult (`difficulty`).
 """
 
 from __future__ import annotations
@@ -11,60 +13,97 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.learning.difficulty import Difficulty, fit_difficulty
+from pipelines.learning.hurdle import SURE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.90
-NEIGHBOURS = 15
-FLOOR = 0.25  # share of the mean residual below which no material counts as easy
+LEAST = 0.88  # of the materials that are not zero, where the zeros are held more often (`hurdle.SURE`)
+GAIN = 0.25  # by this power of the number of materials errors fall; see docs/decisions/0016
+MISSED = 0.03  # share of non-zero materials whose chance is so small that only 0 is given
+STEPS = 10  # of settling the quantile and the chance below which 0 stays inside; both are monotone in each other
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What turns a difficulty into a half-width.
+    """What turns a size, its chance and its difficulty into an interval.
 
     Attributes:
-        residuals: (n,) held-out magnitudes of error of the training materials.
-        typical: Their mean, never 0.
+        difficulty: Of the sizes.
         quantile: Half-width in units of difficulty; infinite when there are too few materials to promise anything.
+        size_from: Chance from which on the interval of the size is inside; 0 where zero is no class of its own.
+        zero_until: Chance up to which 0 is inside; -1 where zero is no class of its own.
     """
 
-    residuals: NDArray[np.float64]
-    typical: float
+    difficulty: Difficulty
     quantile: float
+    size_from: float
+    zero_until: float
 
-    def difficulty(self, nearest: NDArray[np.intp], disagreement: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Estimate the error to expect, (m,), in the property's unit.
-
-        Args:
-            nearest: (m, k) positions of the nearest training materials.
-            disagreement: (m,) standard deviation of the level-1 predictions.
-        """
-        return self.residuals[nearest].mean(axis=1) + disagreement + FLOOR * self.typical
+    def interval(
+        self, sizes: NDArray[np.float64], chances: NDArray[np.float64], difficulty: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends, (m,) each, from (m,) sizes, chances of not being zero, and difficulties."""
+        half = self.quantile * difficulty
+        lower = np.where(chances <= self.zero_until, np.minimum(0.0, sizes - half), sizes - half)
+        return np.where(chances < self.size_from, 0.0, lower), np.where(chances < self.size_from, 0.0, sizes + half)
 
 
 def calibrate(
     values: NDArray[np.float64],
-    held_out: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    chances: NDArray[np.float64],
     nearest: NDArray[np.intp],
     disagreement: NDArray[np.float64],
+    *,
+    hurdle: bool,
+    silent: NDArray[np.bool_] | None = None,
+    trained: float = 1.0,
 ) -> Calibration:
-    """Calibrate on the training materials.
+    """Calibrate on the training materials; all predictions are by an ensemble that had not seen the material's unit.
 
     Args:
         values: (n,) measured values.
-        held_out: (n,) predictions by an ensemble that had not seen the material's unit.
+        sizes: (n,) predicted sizes.
+        chances: (n,) predicted chances of not being zero; all 1 without a hurdle.
         nearest: (n, k) nearest training materials of each, none of its own unit: the difficulty of a material may
             not be read off its own residual.
-        disagreement: (n,) standard deviation of the held-out level-1 predictions.
+        disagreement: (n,) standard deviation of the level-1 predictions.
+        hurdle: Whether zero is a class of its own.
+        silent: (n,) where 0 itself is predicted, and so lies inside; None for nowhere.
+        trained: Share of the materials on which the models behind the predictions were trained; those of all err less.
     """
+    counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
+    difficulty = fit_difficulty(np.where(counts, np.abs(values - sizes), np.nan))
+    expected, better = difficulty.of(nearest, disagreement), trained**GAIN
+    if not hurdle:
+        return Calibration(difficulty, better * _quantile(np.abs(values - sizes), expected), 0.0, -1.0)
+    size_from = float(np.quantile(chances[counts], MISSED))
+    silent = np.zeros(len(values), dtype=bool) if silent is None else silent
+    # Zeros are held more often, as most of them are predicted to be just that; the others make up for it: 90 % in all.
+    share = float(counts.mean())
+    confidence = float(np.clip((CONFIDENCE - (1 - share) * SURE) / share, LEAST, CONFIDENCE))
+    zero_until, quantile = 0.5, np.inf
+    for _ in range(STEPS):
+        below = (values < sizes) & ((chances <= zero_until) | silent)  # these lie inside whatever the half-width
+        needed = np.where(below, 0.0, np.abs(values - sizes))
+        needed[chances < size_from] = np.inf
+        quantile = better * _quantile(needed[counts], expected[counts], confidence)
+        excluded = (sizes - quantile * expected > 0) & (chances >= size_from) & ~silent
+        settled = float(np.quantile(np.where(excluded, chances, 0.0)[~counts], SURE, method="higher"))
+        if settled == zero_until:
+            break
+        zero_until = settled
+    return Calibration(difficulty, quantile, size_from, zero_until)
+
+
+def _quantile(residuals: NDArray[np.float64], expected: NDArray[np.float64], confidence: float = CONFIDENCE) -> float:
+    """Half-width in units of the expected error that holds this share of exchangeable materials."""
     from crepes import ConformalRegressor  # deferred: 0.6 s
 
-    residuals = np.abs(values - held_out)
-    uncalibrated = Calibration(residuals, float(residuals.mean()) or 1e-12, np.inf)
-    if len(values) < 1 / (1 - CONFIDENCE):
-        return uncalibrated
-    difficulty = uncalibrated.difficulty(nearest, disagreement)
-    regressor = ConformalRegressor().fit(residuals, sigmas=difficulty)
-    unit_interval = regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=CONFIDENCE)
-    return Calibration(residuals, uncalibrated.typical, float(unit_interval[0, 1]))
+    if len(residuals) < 1 / (1 - confidence):
+        return np.inf
+    regressor = ConformalRegressor().fit(residuals, sigmas=expected)
+    return float(regressor.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=confidence)[0, 1])

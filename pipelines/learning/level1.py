@@ -1,8 +1,10 @@
 """Level 1: models of the target property, trained on its experiments under one view of the inputs.
 
 A *view* is what a model is given beside the descriptors: nothing, what the helper models predict, or that and the
-known computed values. Under each view a few different regressors are fitted; every one also predicts each training
-material from models that saw none of its unit. Not here: the weights that join them (`stacking`).
+known computed values. Under each view a few different regressors are fitted, and, where zero is a class of its own
+(`hurdle`), classifiers for the chance that the value is not zero; the regressors then learn the size of what is not.
+Every one also predicts each training material from models that saw none of its unit. Not here: the weights that join
+them (`stacking`).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.learning.hurdle import chance_of
 from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 
     from pipelines.learning.source_models import SourceModel
 
-MANY = 2000  # materials from which on boosting pays and a kernel over all pairs becomes slow
+MANY = 6000  # materials beyond which a kernel over all pairs is slow
+SOME = 1000  # materials from which on boosting adds something
 TREES = 100  # of each forest
+GAMMA = 2.2  # the kernel's reach: exp(-GAMMA * mean distance in standard deviations); see docs/decisions/0015
 
 
 class Setting(StrEnum):
@@ -56,38 +61,82 @@ class Testimony:
 
     Attributes:
         predicted: (m, p) predictions of the helper's model, which has seen none of these materials.
+        chances: (m, q) its chances of not being zero, for those of its properties where zero is a class of its own.
         known: (m, p) computed values of the source itself, NaN where it has none.
     """
 
     predicted: NDArray[np.float64]
+    chances: NDArray[np.float64]
     known: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Testimony:
+        """Keep some materials, given as a mask or as positions."""
+        return Testimony(self.predicted[rows], self.chances[rows], self.known[rows])
 
 
 @dataclass(frozen=True, slots=True)
 class Level1:
-    """The regressors of one view.
+    """The models of one view.
 
     Attributes:
         view: What they are given.
         names: Names of the c regressors.
-        estimators: The regressors, fitted on all training materials.
-        held_out: (n, c) predictions for the training materials, each from a fit without the material's unit.
+        estimators: The regressors, fitted on all training materials; with a hurdle, on all whose value is not zero.
+        sizes: (n, c) predictions for the training materials, each from a fit without the material's unit.
+        chance_names: Names of the d classifiers; none without a hurdle.
+        classifiers: The classifiers, fitted on all training materials.
+        chances: (n, d) chances of not being zero, each from a fit without the material's unit.
     """
 
     view: View
     names: tuple[str, ...]
     estimators: tuple[Any, ...]
-    held_out: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    chance_names: tuple[str, ...]
+    classifiers: tuple[Any, ...]
+    chances: NDArray[np.float64]
 
-    def predict(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict (m, c) from inputs of this view."""
-        return np.column_stack([estimator.predict(inputs) for estimator in self.estimators])
+
+def keep_models(
+    levels: Sequence[Level1], regressors_kept: NDArray[np.bool_], classifiers_kept: NDArray[np.bool_]
+) -> tuple[Level1, ...]:
+    """Drop models, given as masks over those of all levels in order, and levels of which none is left."""
+    kept, first, second = [], 0, 0
+    for level in levels:
+        sizes = np.flatnonzero(regressors_kept[first : (first := first + len(level.names))])
+        chances = np.flatnonzero(classifiers_kept[second : (second := second + len(level.chance_names))])
+        if len(sizes) or len(chances):
+            kept.append(
+                Level1(
+                    level.view,
+                    tuple(level.names[i] for i in sizes),
+                    tuple(level.estimators[i] for i in sizes),
+                    level.sizes[:, sizes],
+                    tuple(level.chance_names[i] for i in chances),
+                    tuple(level.classifiers[i] for i in chances),
+                    level.chances[:, chances],
+                )
+            )
+    return tuple(kept)
+
+
+def predict_levels(
+    levels: Sequence[Level1], inputs: Sequence[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predict sizes (m, c) and chances (m, d) by the models of several views, each from its own inputs."""
+    pairs = list(zip(levels, inputs, strict=True))
+    sizes = [partial(model.predict, given) for level, given in pairs for model in level.estimators]
+    chances = [partial(chance_of, model, given) for level, given in pairs for model in level.classifiers]
+    said = side_by_side([*sizes, *chances])
+    empty = np.empty((len(inputs[0]), 0))
+    return np.column_stack([empty, *said[: len(sizes)]]), np.column_stack([empty, *said[len(sizes) :]])
 
 
 def testify(model: SourceModel, features: NDArray[np.float64], known: NDArray[np.float64] | None) -> Testimony:
     """Ask one helper about materials; `known` (m, p) in the properties' units, or None where nothing is known."""
-    predicted = model.predict_scaled(features)
-    return Testimony(predicted, np.full_like(predicted, np.nan) if known is None else model.scale_values(known))
+    predicted, chances = model.predict_scaled(features)
+    unknown = np.full_like(predicted, np.nan)
+    return Testimony(predicted, chances, unknown if known is None else model.scale_values(known))
 
 
 def view_inputs(view: View, features: NDArray[np.float64], testimonies: Sequence[Testimony]) -> NDArray[np.float64]:
@@ -98,39 +147,59 @@ def view_inputs(view: View, features: NDArray[np.float64], testimonies: Sequence
     """
     columns = [features]
     for testimony in testimonies if view is not View.ALONE else ():
-        columns.append(testimony.predicted)
+        columns += [testimony.predicted, testimony.chances]
         if view is View.GIVEN_KNOWN:
             is_known = np.isfinite(testimony.known)
             columns += [np.where(is_known, testimony.known, testimony.predicted), is_known.astype(np.float64)]
     return np.hstack(columns)
 
 
-def candidates(n: int, seed: int) -> dict[str, Any]:
-    """List the unfitted regressors for n training materials."""
-    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor  # deferred: 1.5 s
-    from sklearn.impute import SimpleImputer
+def regressors(n: int, n_inputs: int, seed: int) -> dict[str, Any]:
+    """List the unfitted regressors for n training materials with `n_inputs` input columns."""
+    from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
+    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
     from sklearn.kernel_ridge import KernelRidge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    def imputer() -> SimpleImputer:
-        return SimpleImputer(strategy="median", keep_empty_features=True)
-
     leaf = 2 if n > MANY else 1
     trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed)
-    if n > MANY:
-        boosting = HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.1, early_stopping=False, random_state=seed
+    found: dict[str, Any] = {"trees": make_pipeline(_imputer(), trees)}
+    if n <= MANY:
+        kernel = make_pipeline(
+            _imputer(), StandardScaler(), KernelRidge(kernel="laplacian", alpha=0.03, gamma=GAMMA / n_inputs)
         )
-        return {"trees": make_pipeline(imputer(), trees), "boosting": boosting}
-    kernel = KernelRidge(kernel="laplacian", alpha=0.1, gamma=0.003)
-    return {"trees": make_pipeline(imputer(), trees), "kernel": make_pipeline(imputer(), StandardScaler(), kernel)}
+        # centred: far from all that was measured it says the mean, and not 0
+        found["kernel"] = TransformedTargetRegressor(kernel, transformer=StandardScaler())
+    if n >= SOME:
+        found["boosting"] = HistGradientBoostingRegressor(
+            max_iter=150, learning_rate=0.08, max_leaf_nodes=15, early_stopping=False, random_state=seed
+        )
+    return found
+
+
+def classifiers(seed: int) -> dict[str, Any]:
+    """List the unfitted classifiers that tell zero from the rest."""
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # deferred: 1.5 s
+    from sklearn.pipeline import make_pipeline
+
+    trees = ExtraTreesClassifier(TREES, max_features=0.2, random_state=seed)
+    boosting = HistGradientBoostingClassifier(
+        max_iter=TREES, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=seed
+    )
+    return {"trees": make_pipeline(_imputer(), trees), "boosting": boosting}
 
 
 def fit_level1(
-    view: View, inputs: NDArray[np.float64], values: NDArray[np.float64], folds: NDArray[np.intp], seed: int
+    view: View,
+    inputs: NDArray[np.float64],
+    values: NDArray[np.float64],
+    folds: NDArray[np.intp],
+    seed: int,
+    *,
+    hurdle: bool,
 ) -> Level1:
-    """Fit the regressors of one view, and predict each training material from the other folds.
+    """Fit the models of one view, and predict each training material from the other folds.
 
     Args:
         view: The view that the inputs were made for.
@@ -138,20 +207,42 @@ def fit_level1(
         values: (n,) measured values.
         folds: (n,) inner fold of each material, no unit in two.
         seed: Fixes what chance decides.
+        hurdle: Whether zero is a class of its own.
     """
-    names = tuple(candidates(len(values), seed))
+    counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
+    makers = [("size", name) for name in regressors(int(counts.sum()), inputs.shape[1], seed)]
+    makers += [("chance", name) for name in classifiers(seed)] if hurdle else []
 
-    def hold_out(fold: int, name: str) -> NDArray[np.float64]:
+    def fit(kind: str, name: str, rows: NDArray[np.bool_]) -> Any:
+        if kind == "chance":
+            return classifiers(seed)[name].fit(inputs[rows], values[rows] != 0)
+        rows = rows & counts
+        return regressors(int(counts.sum()), inputs.shape[1], seed)[name].fit(inputs[rows], values[rows])
+
+    def hold_out(fold: int, kind: str, name: str) -> NDArray[np.float64]:
         test = folds == fold
-        model = candidates(len(values), seed)[name].fit(inputs[~test], values[~test])
-        predicted: NDArray[np.float64] = model.predict(inputs[test])
+        model = fit(kind, name, ~test)
+        predicted: NDArray[np.float64] = (
+            chance_of(model, inputs[test]) if kind == "chance" else model.predict(inputs[test])
+        )
         return predicted
 
-    def fit_all(name: str) -> Any:
-        return candidates(len(values), seed)[name].fit(inputs, values)
+    cells = [(fold, *maker) for fold in range(folds.max() + 1) for maker in makers]
+    held_out = {maker: np.empty(len(values)) for maker in makers}
+    for (fold, *maker), predicted in zip(cells, side_by_side(partial(hold_out, *cell) for cell in cells), strict=True):
+        held_out[maker[0], maker[1]][folds == fold] = predicted
+    everything = np.ones(len(values), dtype=bool)
+    fitted = dict(zip(makers, side_by_side(partial(fit, *maker, everything) for maker in makers), strict=True))
 
-    cells = [(fold, name) for fold in range(folds.max() + 1) for name in names]
-    held_out = np.empty((len(values), len(names)))
-    for (fold, name), predicted in zip(cells, side_by_side(partial(hold_out, *cell) for cell in cells), strict=True):
-        held_out[folds == fold, names.index(name)] = predicted
-    return Level1(view, names, tuple(side_by_side(partial(fit_all, name) for name in names)), held_out)
+    def of(kind: str) -> tuple[tuple[str, ...], tuple[Any, ...], NDArray[np.float64]]:
+        mine = [maker for maker in makers if maker[0] == kind]
+        columns = np.column_stack([np.empty((len(values), 0)), *(held_out[maker] for maker in mine)])
+        return tuple(name for _, name in mine), tuple(fitted[maker] for maker in mine), columns
+
+    return Level1(view, *of("size"), *of("chance"))
+
+
+def _imputer() -> Any:
+    from sklearn.impute import SimpleImputer  # deferred: 1.5 s
+
+    return SimpleImputer(strategy="median", keep_empty_features=True)

@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from pipelines.learning.difficulty import Difficulty
 from pipelines.learning.domain import Domain
 from pipelines.learning.ensemble import Ensemble, Stack
 from pipelines.learning.errors import IntegrityError
@@ -19,10 +20,22 @@ from pipelines.learning.level1 import Level1, Setting, View
 from pipelines.learning.neighbours import Neighbourhood
 from pipelines.learning.scales import Scale
 from pipelines.learning.source_models import SourceModel
+from pipelines.learning.stacking import Meta
 
 RECORDS = {
     record.__name__: record
-    for record in (Calibration, Domain, Ensemble, Level1, Neighbourhood, Scale, SourceModel, Stack)
+    for record in (
+        Calibration,
+        Difficulty,
+        Domain,
+        Ensemble,
+        Level1,
+        Meta,
+        Neighbourhood,
+        Scale,
+        SourceModel,
+        Stack,
+    )
 }
 CHOICES: dict[str, type[Setting | View]] = {"Setting": Setting, "View": View}
 # What skops does not trust by itself. The trees hold numbers only, but scikit-learn follows the indices in them

@@ -10,22 +10,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.learning.errors import LeakageError, LearningError
+from pipelines.learning.hurdle import chance_of, is_zero_inflated
 from pipelines.learning.scales import Scale, fit_scale
 from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.dummy import DummyRegressor
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     from pipelines.learning.samples import Samples
 
-ITERATIONS = 100
-LEARNING_RATE = 0.15
+ITERATIONS = 150
+LEARNING_RATE = 0.12
+FEWEST = 20  # materials that a model needs
+MANY = 50_000  # values from which on larger trees pay
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,9 @@ class SourceModel:
         kind: ``experiment`` or ``computation``.
         properties: The p properties predicted.
         scales: Scale of each property, fitted on the training rows.
-        estimators: One regressor for each property, on its scale.
+        estimators: One regressor for each property, on its scale; where zero is a class of its own (`hurdle`), fitted
+            on the other values.
+        classifiers: For each property, what tells zero from the rest, or None where zero is no class.
         trained_groups: (g,) sorted fingerprints of the groups it has seen.
         n_features: Number of feature columns expected.
         n_rows: Number of materials it was trained on.
@@ -47,17 +53,28 @@ class SourceModel:
     kind: str
     properties: tuple[str, ...]
     scales: tuple[Scale, ...]
-    estimators: tuple[HistGradientBoostingRegressor, ...]
+    estimators: tuple[HistGradientBoostingRegressor | DummyRegressor, ...]
+    classifiers: tuple[HistGradientBoostingClassifier | None, ...]
     trained_groups: NDArray[np.uint64]
     n_features: int
     n_rows: int
 
-    def predict_scaled(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict (m, p) on the properties' scales: the form in which other models take it as input."""
+    def predict_scaled(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict on the properties' scales, the form in which other models take it as input.
+
+        Returns:
+            (m, p) expected values, and (m, q) chances of not being zero, for the q properties that have that class.
+        """
         if features.shape[1] != self.n_features:
             raise LearningError(f"the model of {self.source} takes {self.n_features} features, not {features.shape[1]}")
-        columns = [estimator.predict(features) for estimator in self.estimators]
-        return np.column_stack([c.clip(s.low, s.high) for c, s in zip(columns, self.scales, strict=True)])
+        values, chances = [], []
+        for estimator, classifier, scale in zip(self.estimators, self.classifiers, self.scales, strict=True):
+            value = estimator.predict(features).clip(scale.low, scale.high)
+            if classifier is not None:
+                chances.append(chance_of(classifier, features))
+                value = scale.apply(chances[-1] * scale.invert(value))
+            values.append(value)
+        return np.column_stack(values), np.column_stack([np.empty((len(features), 0)), *chances])
 
     def scale_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Put (m, p) values on the properties' scales."""
@@ -96,33 +113,66 @@ def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed:
         exclude_groups: The target's group_ids.
         seed: Fixes what chance decides.
 
-    Raises:
-        LearningError: when nothing is left to train on.
+    Returns:
+        The model; where fewer than `FEWEST` materials are left to train on, one that has learned nothing and always
+        says the same: such a source speaks through its known values only.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor  # deferred: 1.5 s
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # deferred: 1.5 s
 
     training = samples.take(~np.isin(samples.group_ids, exclude_groups))
-    if not len(training):
-        raise LearningError(f"{samples.source}: all {len(samples)} materials belong to the target too; none is left")
+    if len(training) < FEWEST:  # nearly all belong to the target: known values, but no model
+        return _without_model(samples)
     scales = tuple(fit_scale(values) for values in training.values.T)
+    inflated = [is_zero_inflated(values[np.isfinite(values)]) for values in training.values.T]
 
-    def fit(column: int) -> HistGradientBoostingRegressor:
+    def fit(column: int, *, chance: bool) -> Any:
         values = training.values[:, column]
         rows = np.isfinite(values)
-        # early_stopping splits rows at random, which would separate groups
-        estimator = HistGradientBoostingRegressor(
-            max_iter=ITERATIONS, learning_rate=LEARNING_RATE, early_stopping=False, random_state=seed
+        settings = {
+            "max_iter": ITERATIONS,
+            "learning_rate": LEARNING_RATE,
+            "max_leaf_nodes": 63 if rows.sum() > MANY else 31,
+            "early_stopping": False,  # it splits rows at random, which would separate groups
+            "random_state": seed,
+        }
+        if chance:
+            return HistGradientBoostingClassifier(**settings).fit(training.features[rows], values[rows] != 0)
+        if inflated[column]:
+            rows &= values != 0
+        return HistGradientBoostingRegressor(**settings).fit(
+            training.features[rows], scales[column].apply(values[rows])
         )
-        return estimator.fit(training.features[rows], scales[column].apply(values[rows]))
 
-    estimators = side_by_side(partial(fit, column) for column in range(len(scales)))
+    heads = [(column, True) for column, is_class in enumerate(inflated) if is_class]
+    heads += [(column, False) for column in range(len(scales))]
+    models = dict(
+        zip(heads, side_by_side(partial(fit, column, chance=chance) for column, chance in heads), strict=True)
+    )
     return SourceModel(
         source=training.source,
         kind=training.kind,
         properties=training.properties,
         scales=scales,
-        estimators=tuple(estimators),
+        estimators=tuple(models[column, False] for column in range(len(scales))),
+        classifiers=tuple(models.get((column, True)) for column in range(len(scales))),
         trained_groups=np.sort(fingerprints(np.unique(training.group_ids))),
         n_features=training.features.shape[1],
         n_rows=len(training),
+    )
+
+
+def _without_model(samples: Samples) -> SourceModel:
+    from sklearn.dummy import DummyRegressor  # deferred: 1.5 s
+
+    silent = DummyRegressor(strategy="constant", constant=0.0).fit(np.zeros((1, 1)), [0.0])
+    return SourceModel(
+        source=samples.source,
+        kind=samples.kind,
+        properties=samples.properties,
+        scales=tuple(fit_scale(values) for values in samples.values.T),
+        estimators=(silent,) * len(samples.properties),
+        classifiers=(None,) * len(samples.properties),
+        trained_groups=np.empty(0, dtype=np.uint64),
+        n_features=samples.features.shape[1],
+        n_rows=0,
     )

@@ -19,22 +19,29 @@ if TYPE_CHECKING:
     from pipelines.learning.samples import Samples
 
 
-class Protocol(StrEnum):
+class Split(StrEnum):
     """How test materials are chosen."""
 
     GROUPED_KFOLD = "grouped_kfold"
     CHEMICAL_SYSTEM = "chemical_system"
+    CLUSTER = "cluster"
 
 
-def split_units(samples: Samples, protocol: Protocol) -> NDArray[np.intp]:
+CLUSTERS = 10  # of compositions alike, each left out as a whole (leave-one-cluster-out; doi:10.1039/C8ME00012C)
+
+
+def split_units(samples: Samples, split: Split) -> NDArray[np.intp]:
     """Number the unit of each row, (n,).
 
     With `CHEMICAL_SYSTEM`, a group that spans two systems (a trace of dopant vanishes from the `group_id`) joins them
-    into one unit, so that this protocol too keeps every group whole.
+    into one unit, so that this protocol too keeps every group whole. With `CLUSTER`, groups go where their first member
+    lies among `CLUSTERS` clusters of standardised descriptors.
     """
     groups = np.unique(samples.group_ids, return_inverse=True)[1]
-    if protocol is Protocol.GROUPED_KFOLD:
+    if split is Split.GROUPED_KFOLD:
         return groups
+    if split is Split.CLUSTER:
+        return _clusters(samples.features)[np.unique(groups, return_index=True)[1]][groups]
     from scipy.sparse import coo_array  # deferred: 0.2 s
     from scipy.sparse.csgraph import connected_components
 
@@ -44,6 +51,19 @@ def split_units(samples: Samples, protocol: Protocol) -> NDArray[np.intp]:
     edges = coo_array((np.ones(len(groups)), (groups, systems + n_groups)), shape=(n_nodes, n_nodes))
     units: NDArray[np.intp] = connected_components(edges, directed=False)[1][groups].astype(np.intp)
     return units
+
+
+def _clusters(features: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Cluster materials by their descriptors alone, the same way each time: (n,) numbers."""
+    from sklearn.cluster import KMeans  # deferred: 1.5 s
+
+    from pipelines.learning.neighbours import fit_neighbourhood
+
+    points = fit_neighbourhood(features).points
+    found: NDArray[np.intp] = KMeans(
+        min(CLUSTERS, len(np.unique(points, axis=0))), n_init=3, random_state=0
+    ).fit_predict(points)
+    return found.astype(np.intp)
 
 
 def assign_folds(units: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:

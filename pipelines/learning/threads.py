@@ -6,6 +6,7 @@ slower than one thread does, and their number changes the last digits of the res
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,5 +40,15 @@ def side_by_side(tasks: Iterable[Callable[[], T]]) -> list[T]:
     def alone() -> None:
         _libraries().limit(limits=1, user_api="openmp")  # OpenMP keeps this number for each thread, so each sets it
 
-    with one_thread(), ThreadPoolExecutor(CORES, initializer=alone) as pool:
-        return list(pool.map(lambda task: task(), tasks))
+    # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads at it leave the filters broken,
+    # and warn that they are. So they are put back, and that one warning is dropped.
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        one_thread(),
+        ThreadPoolExecutor(CORES, initializer=alone) as pool,
+    ):
+        results = list(pool.map(lambda task: task(), tasks))
+    for warning in caught:
+        if "sklearn.utils.parallel.delayed" not in str(warning.message):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return results

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -23,10 +23,11 @@ import pyarrow as pa
 
 from pipelines.learning import persistence
 from pipelines.learning.ensemble import Ensemble, train_ensemble
-from pipelines.learning.evaluation import Evaluation, Metrics, evaluate
+from pipelines.learning.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
-from pipelines.learning.splits import Protocol
+from pipelines.learning.splits import Split
 from schemas.ensembles import EnsembleSpec
 from schemas.errors import InputError
 from schemas.tables import TABLES
@@ -43,6 +44,8 @@ log = logging.getLogger("matstrata.learning")
 
 SEED = 0
 _BATCH = 20_000
+_SPLITS = (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
+_ENOUGH = 1_500  # rows tested under the second: each fold costs as much as fitting twice over
 _FIGURES = ("n", "mae", "rmse", "r2", "coverage_90", "width_90")
 
 
@@ -69,7 +72,7 @@ def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     """Train the model of one source alone, unless it is there.
 
-    A helper's model is blind to every group of the target. The target's is judged on its own, out of group.
+    A helper's model is blind to every group of the target. The target's is judged with the ensemble: `without_dft`.
     """
     sets = _select(lake, spec)
     training_set, target = sets[source], sets[spec.target]
@@ -81,10 +84,8 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     samples = samples_of(training_set, spec)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
-        bounds = (spec.predicts.lower, spec.predicts.upper)
-        evaluation = [evaluate(samples, [], [], Protocol.GROUPED_KFOLD, bounds, _subsets(spec, samples), SEED)]
-        stack = train_ensemble(samples, [], [], bounds, SEED)
-        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, evaluation)
+        stack = train_ensemble(samples, [], [], (spec.predicts.lower, spec.predicts.upper), SEED)
+        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
         parameters = {"materials": model.n_rows, "blind to groups": len(blind)}
@@ -105,15 +106,15 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     bounds = (spec.predicts.lower, spec.predicts.upper)
-    evaluations = []
-    for protocol in Protocol:
-        log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
-        subsets = _subsets(spec, samples)
-        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED))
+    log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
+    protocols = [split_protocol(samples, split, spec.predicts.zero_class, SEED) for split in _SPLITS]
+    protocols[1:] = [protocol.shortened(_ENOUGH) for protocol in protocols[1:]]
+    evaluations = [evaluate(samples, helpers, helper_samples, each, bounds, SEED) for each in protocols]
+    curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, SEED)
     log.info("%s: fitting the ensemble", spec.name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
     parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations)
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations, curve)
     return Trained(model_id, anew=True)
 
 
@@ -184,7 +185,48 @@ def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
 def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
     """What the helper sources computed, without descriptors: for looking up known values."""
     with lake.reader() as con:
-        return [samples_of(_select_one(con, spec, source, ()), spec) for source in spec.helpers]
+        return [samples_of(select_source(con, spec, source, ()), spec) for source in spec.helpers]
+
+
+def select_source(
+    con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
+) -> TrainingSet:
+    """The training set of one source of an ensemble as `con` sees the store: of a helper, all that it reports."""
+    if source == spec.target:
+        properties = [spec.name]
+    else:
+        name, _, method = source.partition(":")
+        found = con.execute(
+            "SELECT DISTINCT property FROM labels WHERE source = ? AND (? = '' OR method = ?) ORDER BY 1",
+            [name, method, method],
+        )
+        properties = [each for (each,) in found.fetchall()]
+    return select(con, source, properties, tuple(features))
+
+
+def known_of(lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
+    """What computed sources hold about some materials: for each source (m, p), NaN where it holds nothing.
+
+    Asked in the store, as a source may have hundreds of thousands of materials; by literals, since binding parameters
+    imports pandas (0.5 s).
+    """
+    wanted = list(material_ids)
+    rows = {material: row for row, material in enumerate(wanted)}
+    listed = ", ".join(f"'{material}'" for material in wanted)  # formulas: letters and digits
+    found = {}
+    with lake.reader() as con:
+        for helper in helpers:
+            name, _, method = helper.source.partition(":")
+            values = np.full((len(wanted), len(helper.properties)), np.nan)
+            labels = con.execute(
+                f"SELECT material_id, property, value FROM labels WHERE source = '{name}' "
+                f"AND ('{method}' = '' OR method = '{method}') AND material_id IN ({listed})"
+            )
+            for material, property_name, value in labels.fetchall():
+                if property_name in helper.properties:
+                    values[rows[material], helper.properties.index(property_name)] = value
+            found[helper.source] = values
+    return found
 
 
 def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
@@ -218,32 +260,12 @@ def _select(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 def _select_at(lake: Lake, spec: EnsembleSpec, snapshot: int, _time: datetime) -> Mapping[str, TrainingSet]:
     """The training sets at a snapshot; its time tells stores apart that lay in the same folder one after another."""
     with lake.reader(snapshot) as con:
-        return MappingProxyType({source: _select_one(con, spec, source, spec.features) for source in spec.sources})
-
-
-def _select_one(
-    con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
-) -> TrainingSet:
-    if source == spec.target:
-        properties = [spec.name]
-    else:
-        found = con.execute("SELECT DISTINCT property FROM observations WHERE source = ? ORDER BY 1", [source])
-        properties = [name for (name,) in found.fetchall()]
-    return select(con, source, properties, tuple(features))
+        return MappingProxyType({source: select_source(con, spec, source, spec.features) for source in spec.sources})
 
 
 def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
     arrays = [table[name].to_numpy().astype(np.float64) for name in columns]
     return np.column_stack(arrays) if arrays else np.empty((table.num_rows, 0))
-
-
-def _subsets(spec: EnsembleSpec, samples: Samples) -> dict[str, NDArray[np.bool_]]:
-    """Where a value of zero is a class of its own (metals), the classes are reported apart."""
-    name = spec.predicts.zero_class
-    if name is None:
-        return {}
-    zero = samples.values[:, 0] == 0
-    return {name: zero, f"non-{name}": ~zero}
 
 
 def _model_id(*parts: Any) -> str:
@@ -258,9 +280,12 @@ def _learning_code() -> str:
 
 def _is_there(lake: Lake, model_id: str) -> bool:
     row = models.find(lake, model_id)
-    if row is not None and not row["serving"]:
+    if row is None:
+        return False
+    allowed = row["source"] is not None or models.may_serve(lake, model_id, row["property"])
+    if not row["serving"] and not row["withdrawn"] and allowed:
         models.promote(lake, row)
-    return row is not None
+    return True
 
 
 def _register(
@@ -272,6 +297,7 @@ def _register(
     source: str | None,
     parameters: Mapping[str, Any],
     evaluations: Iterable[Evaluation],
+    curve: Iterable[CurvePoint] = (),
 ) -> None:
     path = models.model_path(model_id)
     content = persistence.dumps(model)
@@ -288,7 +314,8 @@ def _register(
         "parameters": json.dumps(parameters, sort_keys=True),
         "path": path,
         "file_sha256": hashlib.sha256(content).hexdigest(),
-        "serving": True,
+        "serving": source is not None,
+        "withdrawn": False,
         "created_at": datetime.now(UTC),
     }
     metrics, out_of_fold = [], []
@@ -307,13 +334,21 @@ def _register(
                 "value": noise,
             }
         )
-    models.record(lake, row, metrics, out_of_fold)
+    points = [{"model_id": model_id, **_point(each)} for each in curve]
+    models.record(lake, row, metrics, out_of_fold, points)
+    if source is None and models.may_serve(lake, model_id, spec.name):
+        models.promote(lake, row)
 
 
 def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values = {name: float(getattr(found, name)) for name in _FIGURES}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
+
+
+def _point(found: CurvePoint) -> dict[str, Any]:
+    values = asdict(found)
+    return {"setting": values.pop("model"), **values}
 
 
 def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:

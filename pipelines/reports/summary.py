@@ -29,7 +29,7 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
         sources = rows(
             "SELECT source, kind, rows_in, rows_accepted, rows_rejected FROM sources "
             "WHERE source IN (SELECT unnest(?))",
-            list(spec.sources),
+            list(spec.source_names),
         )
         features = rows(
             "SELECT name, max(version), arg_max(len(columns), version), arg_max(rows, version) "
@@ -62,7 +62,7 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
 
 def _sources_table(spec: EnsembleSpec, sources: list[tuple[Any, ...]]) -> Table:
     table = plain_table(("source", "kind", "records in", "accepted", "rejected"), numeric=(2, 3, 4))
-    for source, kind, *counts in sorted(sources, key=lambda row: spec.sources.index(row[0])):
+    for source, kind, *counts in sorted(sources, key=lambda row: spec.source_names.index(row[0])):
         table.add_row(source, kind, *(f"{count:,}" for count in counts))
     return table
 

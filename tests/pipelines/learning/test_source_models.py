@@ -1,9 +1,13 @@
 """Helper models: blind to the target, at ease with skew and gaps."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.learning.errors import LeakageError, LearningError
+from pipelines.learning.persistence import dumps, loads
 from pipelines.learning.scales import fit_scale
 from pipelines.learning.source_models import train_source_model
 
@@ -20,15 +24,30 @@ def test_a_helper_trained_on_target_groups_is_caught(measured, computed):
         model.check_blind_to(measured.group_ids)
 
 
-def test_nothing_left_to_train_on_is_said(computed):
-    with pytest.raises(LearningError, match="none is left"):
-        train_source_model(computed, computed.group_ids, seed=0)
+def test_a_source_that_holds_the_target_only_keeps_silent(computed):
+    """It can still be heard through its known values."""
+    model = train_source_model(computed, computed.group_ids, seed=0)
+    assert model.n_rows == 0
+    predicted, chances = model.predict_scaled(computed.features)
+    np.testing.assert_array_equal(predicted, 0)
+    assert chances.shape == (500, 0)
+
+
+def test_zero_as_a_class_of_its_own_is_learned_as_one(computed, measured):
+    gap = computed.values[:, 0]
+    metal = gap < np.median(gap)
+    inflated = replace(computed, properties=("gap",), values=np.where(metal, 0.0, gap + 3)[:, None])
+    model = train_source_model(inflated, measured.group_ids, seed=0)
+    predicted, chances = model.predict_scaled(computed.features)
+    assert chances.shape == (500, 1)
+    assert ((chances[:, 0] > 0.5) != metal).mean() > 0.9
+    assert model.unscale(predicted)[metal].mean() < 0.8
 
 
 def test_a_property_over_many_decades_is_learned_in_its_logarithm(computed, measured):
     model = train_source_model(computed, measured.group_ids, seed=0)
     mass = computed.values[:, 1]
-    predicted = model.unscale(model.predict_scaled(computed.features))[:, 1]
+    predicted = model.unscale(model.predict_scaled(computed.features)[0])[:, 1]
     known = np.isfinite(mass)
     assert np.ptp(np.log10(mass[known])) > 10
     assert np.corrcoef(np.log(mass[known]), np.log(predicted[known].clip(1e-9)))[0, 1] > 0.8
@@ -49,3 +68,18 @@ def test_a_scale_can_be_inverted(values):
 def test_a_scale_needs_a_value():
     with pytest.raises(LearningError, match="no value"):
         fit_scale(np.array([np.nan]))
+
+
+def test_models_with_classes_and_silent_ones_are_saved(computed, measured):
+    gap = computed.values[:, 0]
+    inflated = replace(computed, properties=("gap",), values=np.where(gap < np.median(gap), 0.0, gap + 3)[:, None])
+    for model in (
+        train_source_model(inflated, measured.group_ids, seed=0),
+        train_source_model(computed, computed.group_ids, seed=0),
+    ):
+        content = dumps(model)
+        again = loads(content, "m.skops", hashlib.sha256(content).hexdigest())
+        for before, after in zip(
+            model.predict_scaled(computed.features), again.predict_scaled(computed.features), strict=True
+        ):
+            np.testing.assert_array_equal(before, after)

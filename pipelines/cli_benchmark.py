@@ -1,0 +1,91 @@
+"""`matstrata benchmark`: the ensemble on public rows and splits, beside published figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.console import err, out, plain, progress
+from schemas.errors import InputError, WorkError
+
+
+def benchmark(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="kauwe2020, matbench_expt_gap, formation_enthalpy or refractive_index."),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split by grouped_kfold, chemical_system or cluster (each left out in turn).  [default: as published]"
+        ),
+    ] = None,
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: every figure, also by class and by fold.")
+    ] = False,
+) -> None:
+    """Judge the ensemble on a public benchmark, beside published figures on the same rows.
+
+    'strict': no model has seen anything about a test composition, computed values included. 'known_dft': computed
+    values of test compositions may be used, measured ones never. Sources that the benchmark needs are brought up to
+    date first; a first time takes some minutes, and their files come from MATSTRATA_MIRROR or the network.
+    """
+    from pipelines.benchmarks.stored import run_benchmark, sources_of
+    from pipelines.defs.resources import locate_sources
+    from pipelines.learning.splits import Split
+    from schemas.benchmarks import get_benchmark
+    from store.lake import Lake
+    from store.settings import Settings
+
+    spec = get_benchmark(name)
+    if split is not None and split not in list(Split):
+        raise InputError(f"unknown split {split!r}; there are: {', '.join(Split)}")
+    chosen = None if split is None else Split(split)
+    sources = sources_of(spec)
+    locate_sources(sources)
+    with progress("starting"):
+        from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
+
+        failed = refresh_sources(sources)
+        if failed:
+            raise WorkError("; ".join(f"{source}: {reason}" for source, reason in failed.items()))
+        result = run_benchmark(Lake.of(Settings()), spec, chosen)
+    if as_json:
+        sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        return
+    _print(result)
+
+
+def _print(result: dict[str, Any]) -> None:
+    from pipelines.output import grid
+
+    classes = result["protocols"]["strict"]["mae_nonmetal"] is not None
+    keys = ["mae", "rmse", "r2", *(["mae_nonmetal"] if classes else []), "coverage_90", "n"]
+    names = {"strict": "strict", "known_dft": "known DFT", "without_dft": "experiment alone"}
+    rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]
+    rows += [["a plain random forest", *_cells(result["plain_random_forest"], keys)]]
+    rows += [[name, *_cells(each, keys)] for name, each in result["published"].items()]
+    unit = "" if result["unit"] in ("", "1", "dimensionless") else f" [{result['unit']}]"
+    out.print(f"[bold]{plain(result['title'])}[/]: {plain(result['split_words'])}", soft_wrap=True)
+    out.print(grid([f"{result['n']:,} rows{unit}", *keys], rows))
+    for name, each in result["published"].items():
+        how = "computed anew" if each["recomputed"] else "as printed"
+        out.print(f"[dim]{plain(name)}: {plain(each['note'])}; {how}[/]", soft_wrap=True)
+    for name, gain in result["gain_from_dft"].items():
+        low, high = gain["ci95"]
+        out.print(
+            f"{names[name]}: DFT lowers the MAE by {gain['mae']:.4f} (95 % interval {low:.4f} to {high:.4f}, "
+            f"{gain['method']})"
+        )
+    err.print(f"{result['seconds']:.0f} s of learning")
+
+
+def _cells(figures: dict[str, Any], keys: list[str]) -> list[str]:
+    def cell(value: Any) -> str:
+        return "" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+    return [cell(figures.get(key)) for key in keys]

@@ -1,0 +1,66 @@
+"""A leakage detector that must bark: each planted leak is caught, and the honest model is left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipelines.learning import level1
+from pipelines.learning.ensemble import hear_helpers
+from pipelines.learning.errors import LeakageError
+from pipelines.learning.evaluation import evaluate, judge
+from pipelines.learning.level1 import Setting
+from pipelines.learning.protocols import split_protocol
+from pipelines.learning.samples import known_values
+from pipelines.learning.source_models import train_source_model
+from pipelines.learning.splits import Split, check_folds
+from tests.pipelines.learning.leakage import depends_on_test_values, suspicious_columns
+
+
+def test_a_planted_copy_of_the_target_is_caught(measured):
+    copied = replace(measured, features=np.column_stack([measured.features, 3 * measured.values[:, 0] - 1]))
+    assert suspicious_columns(copied) == [5]
+    assert suspicious_columns(measured) == []
+
+
+def test_a_straddling_group_is_caught(measured):
+    folds = np.arange(len(measured)) % 5
+    with pytest.raises(LeakageError, match="lies in folds"):
+        check_folds(measured.group_ids, folds)
+
+
+def test_a_material_on_both_sides_is_caught(measured):
+    half = np.arange(60)
+    units = np.arange(60)
+    with pytest.raises(LeakageError, match="trained on too"):
+        judge(measured.take(half), units, [], measured.take(half[:5]), [], [Setting.WITHOUT_DFT], (0.0, 8.0), 0)
+
+
+def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):
+    """The honest chain does not move when the test fold's values change; one that scales by all values does."""
+
+    def run(samples):
+        protocol = split_protocol(samples, Split.GROUPED_KFOLD)
+        return evaluate(samples, [], [], protocol, (-50.0, 50.0), seed=0).held_out["without_dft"]
+
+    assert not depends_on_test_values(run, measured)
+
+    def leaky(samples):
+        centre, spread = samples.values.mean(), samples.values.std()
+        scaled = replace(samples, values=(samples.values - centre) / spread)
+        found = run(scaled)
+        return replace(found, values=found.values * spread + centre)
+
+    monkeypatch.setattr(level1, "TREES", 5)
+    assert depends_on_test_values(leaky, measured)
+
+
+def test_a_helper_that_saw_a_test_group_is_caught(measured, computed):
+    seen = train_source_model(computed, measured.group_ids[:90], seed=0)
+    with pytest.raises(LeakageError, match="of the target"):
+        hear_helpers(measured, [seen], [computed])
+
+
+def test_measured_values_are_never_known_values(measured):
+    with pytest.raises(LeakageError, match="experiment"):
+        known_values(measured, measured.material_ids)
