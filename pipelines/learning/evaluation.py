@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.ensemble import VALUE_RANGE, StackPredictions, fit_stack, fit_training, hear_helpers
+from pipelines.learning.ensemble import VALUE_RANGE, Stack, StackPredictions, fit_stack, fit_training, hear_helpers
 from pipelines.learning.errors import LeakageError
+from pipelines.learning.intervals import FURTHER
 from pipelines.learning.level1 import Setting, Testimony
 from pipelines.learning.samples import Samples, target_values
 from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
 from pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,6 +47,7 @@ class Metrics:
         r2: Share of the variance explained; NaN when the values are all equal.
         coverage_90: Share of measured values inside the interval; NaN for baselines, which make none.
         width_90: Mean width of the interval; NaN for baselines.
+        further: Coverage at each of the levels `intervals.FURTHER`; NaN for baselines.
     """
 
     protocol: str
@@ -57,11 +59,15 @@ class Metrics:
     r2: float
     coverage_90: float
     width_90: float
+    further: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Predictions of one model, each for a material of an outer test fold: (n,) arrays in the target's row order."""
+    """Predictions of one model, each for a material of an outer test fold: (n,) arrays in the target's row order.
+
+    `further` is (levels, 2, n): lower and upper ends at the levels `intervals.FURTHER`.
+    """
 
     protocol: str
     model: str
@@ -70,8 +76,22 @@ class HeldOut:
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    further: NDArray[np.float64]
     in_domain: NDArray[np.bool_]
     fold: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One outer fold while it is open: what was fitted on `seen` (with its inner `units`), and what was held out."""
+
+    number: int
+    seen: Samples
+    units: NDArray[np.intp]
+    told: Sequence[Testimony]
+    unseen: Samples
+    asked: Sequence[Testimony]
+    stacks: Mapping[Setting, Stack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +111,7 @@ def evaluate(
     bounds: tuple[float, float] = VALUE_RANGE,
     subsets: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
+    look: Callable[[Fold], None] | None = None,
 ) -> Evaluation:
     """Evaluate the three settings and the baselines under one protocol.
 
@@ -102,6 +123,7 @@ def evaluate(
         bounds: Smallest and largest possible value of the property.
         subsets: Named (n,) masks over the target's rows to report apart.
         seed: Fixes what chance decides.
+        look: Called with every fold while its models are there; they are not kept.
 
     Raises:
         LeakageError: when a helper model was trained on a group of the target.
@@ -122,9 +144,13 @@ def evaluate(
             seen, unseen = target.take(~test), target.take(test)
             told = [testimony.take(~test) for testimony in testimonies]
             asked = [testimony.take(test) for testimony in testimonies]
-            for setting, said in judge(seen, units[~test], told, unseen, asked, settings, bounds, seed).items():
-                for name in ("values", "lower", "upper", "in_domain"):
-                    getattr(held_out[setting], name)[test] = getattr(said, name)
+            stacks = fit_stacks(seen, units[~test], told, settings, bounds, seed)
+            for setting, stack in stacks.items():
+                said = stack.predict(unseen.features, unseen.material_ids, asked)
+                for name in ("values", "lower", "upper", "in_domain", "further"):
+                    getattr(held_out[setting], name)[..., test] = getattr(said, name)
+            if look is not None:
+                look(Fold(fold, seen, units[~test], told, unseen, asked, stacks))
             held_out[MEAN].values[test] = measured[~test].mean()
             held_out[SINGLE].values[test] = _single(seen, unseen.features, seed)
     metrics = [m for result in held_out.values() for m in _measure(result, subsets or {})]
@@ -159,18 +185,31 @@ def judge(
     common = np.intersect1d(seen.material_ids, unseen.material_ids)
     if common.size:
         raise LeakageError(f"{common.size} test materials are trained on too, such as {common[0]}; leave them out")
-    training = fit_training(seen, units, told, settings, seed)
     return {
-        setting: fit_stack(training, setting, bounds).predict(unseen.features, unseen.material_ids, asked)
-        for setting in settings
+        setting: stack.predict(unseen.features, unseen.material_ids, asked)
+        for setting, stack in fit_stacks(seen, units, told, settings, bounds, seed).items()
     }
+
+
+def fit_stacks(
+    seen: Samples,
+    units: NDArray[np.intp],
+    told: Sequence[Testimony],
+    settings: Sequence[Setting],
+    bounds: tuple[float, float],
+    seed: int,
+) -> dict[Setting, Stack]:
+    """Fit the stacks of several settings on the same materials; arguments as of `judge`."""
+    training = fit_training(seen, units, told, settings, seed)
+    return {setting: fit_stack(training, setting, bounds) for setting in settings}
 
 
 def _blank(protocol: Protocol, model: str, target: Samples, folds: NDArray[np.intp]) -> HeldOut:
     values, lower, upper = np.full((3, len(target)), np.nan)
     outside = np.zeros(len(target), dtype=bool)
+    further = np.full((len(FURTHER), 2, len(target)), np.nan)
     measured = target_values(target)
-    return HeldOut(protocol.value, model, target.material_ids, measured, values, lower, upper, outside, folds)
+    return HeldOut(protocol.value, model, target.material_ids, measured, values, lower, upper, further, outside, folds)
 
 
 def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -198,6 +237,10 @@ def _errors(result: HeldOut, subset: str, rows: NDArray[np.bool_]) -> Metrics:
     lower, upper = result.lower[rows], result.upper[rows]
     scatter = ((measured - measured.mean()) ** 2).sum()
     has_intervals = not np.isnan(lower).any()
+
+    def coverage(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
+        return float(((low <= measured) & (measured <= high)).mean()) if has_intervals else float("nan")
+
     return Metrics(
         protocol=result.protocol,
         model=result.model,
@@ -206,6 +249,7 @@ def _errors(result: HeldOut, subset: str, rows: NDArray[np.bool_]) -> Metrics:
         mae=float(np.abs(errors).mean()),
         rmse=float(np.sqrt((errors**2).mean())),
         r2=float(1 - (errors**2).sum() / scatter) if scatter > 0 else float("nan"),
-        coverage_90=float(((lower <= measured) & (measured <= upper)).mean()) if has_intervals else float("nan"),
+        coverage_90=coverage(lower, upper),
         width_90=float((upper - lower).mean()) if has_intervals else float("nan"),
+        further=tuple(coverage(low[rows], high[rows]) for low, high in result.further),
     )

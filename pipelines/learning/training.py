@@ -24,6 +24,8 @@ import pyarrow as pa
 from pipelines.learning import persistence
 from pipelines.learning.ensemble import Ensemble, train_ensemble
 from pipelines.learning.evaluation import Evaluation, Metrics, evaluate
+from pipelines.learning.insight import Insight
+from pipelines.learning.intervals import FURTHER
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
 from pipelines.learning.splits import Protocol
@@ -106,14 +108,16 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     bounds = (spec.predicts.lower, spec.predicts.upper)
     evaluations = []
+    insight = Insight(spec.helpers, target.descriptors, len(samples), bounds, SEED)
     for protocol in (Protocol.GROUPED_KFOLD, Protocol.CHEMICAL_SYSTEM):  # as long each as fitting ten times over
         log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
         subsets = _subsets(spec, samples)
-        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED))
+        look = insight.look if protocol is Protocol.GROUPED_KFOLD else None
+        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED, look))
     log.info("%s: fitting the ensemble", spec.name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
     parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations)
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations, insight.rows(model_id))
     return Trained(model_id, anew=True)
 
 
@@ -305,6 +309,7 @@ def _register(
     source: str | None,
     parameters: Mapping[str, Any],
     evaluations: Iterable[Evaluation],
+    details: Mapping[str, list[dict[str, Any]]] = MappingProxyType({}),
 ) -> None:
     path = models.model_path(model_id)
     content = persistence.dumps(model)
@@ -341,13 +346,14 @@ def _register(
                 "value": noise,
             }
         )
-    models.record(lake, row, metrics, out_of_fold)
+    models.record(lake, row, metrics, out_of_fold, details)
     if source is None and models.may_serve(lake, model_id, spec.name):
         models.promote(lake, row)
 
 
 def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values = {name: float(getattr(found, name)) for name in _FIGURES}
+    values |= {f"coverage_{100 * level:.0f}": share for level, share in zip(FURTHER, found.further, strict=True)}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
 
