@@ -300,18 +300,6 @@ _TABLES = (
         ),
     ),
     Table(
-        "learning_curves",
-        "the error of an ensemble that was trained on part of what was measured",
-        (
-            _MODEL,
-            Column("setting", TEXT, "strict, known_dft or without_dft"),
-            Column("fold", WHOLE, "which part of the materials was held out"),
-            Column("n_train", WHOLE, "measured materials trained on"),
-            Column("n_test", WHOLE, "materials held out"),
-            Column("mae", REAL, "mean absolute error on these, in the property's unit"),
-        ),
-    ),
-    Table(
         "importances",
         "how much one source, or one group of descriptors, carries an ensemble, in one fold",
         (

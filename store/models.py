@@ -70,8 +70,7 @@ def record(
 ) -> None:
     """Register a model with its evaluation; one that serves takes the place of its predecessor.
 
-    A model of the same id is replaced. `details` are rows of further tables about it: learning_curves, importances,
-    effects.
+    A model of the same id is replaced. `details` are rows of further tables about it, by table.
     """
     what = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
     with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:

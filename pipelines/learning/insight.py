@@ -1,18 +1,15 @@
-"""What is looked at in the folds of an evaluation beside errors: learning curve, importances, effects.
+"""What carries the ensemble, looked at in the folds of an evaluation while their models are there.
 
-Only some folds are looked at, and no model of a fold is kept. Not here: how each is found (`explanation`,
-`learning_curve`).
+Only some folds are looked at, and no model of a fold is kept. Not here: how it is found (`explanation`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.learning.explanation import blocks_of, importances
-from pipelines.learning.learning_curve import curve_of
 from pipelines.learning.level1 import Setting
 from pipelines.learning.samples import target_values
 
@@ -29,24 +26,20 @@ MANY = 1000
 class Insight:
     """Collects what the folds of one evaluation show."""
 
-    def __init__(
-        self, helpers: Sequence[str], descriptors: Sequence[str], n: int, bounds: tuple[float, float], seed: int
-    ) -> None:
+    def __init__(self, helpers: Sequence[str], descriptors: Sequence[str], n: int, seed: int) -> None:
         self._blocks = blocks_of(descriptors, helpers)
-        self._settings = (Setting.WITHOUT_DFT, Setting.KNOWN_DFT) if helpers else (Setting.WITHOUT_DFT,)
+        self._setting = Setting.KNOWN_DFT if helpers else Setting.WITHOUT_DFT
         self._folds = FOLDS if n < MANY else FOLDS_OF_MANY
-        self._bounds, self._seed = bounds, seed
-        self._found: dict[str, list[dict[str, Any]]] = {"learning_curves": [], "importances": [], "effects": []}
+        self._seed = seed
+        self._found: dict[str, list[dict[str, Any]]] = {"importances": [], "effects": []}
 
     def look(self, fold: Fold) -> None:
         """Look at one fold, with the setting that serves; the folds beyond those wanted are passed over."""
         if fold.number >= self._folds:
             return
         log.info("%s: what carries the ensemble, fold %s", fold.unseen.properties[0], fold.number + 1)
-        self._found["learning_curves"] += map(asdict, curve_of(fold, self._settings, self._bounds, self._seed))
-        stack = fold.stacks[self._settings[-1]]
         found, looked_at, effects = importances(
-            stack, fold.unseen.features, fold.asked, target_values(fold.unseen), self._blocks, self._seed
+            fold.stacks[self._setting], fold.unseen.features, fold.asked, target_values(fold.unseen), self._blocks, self._seed
         )
         names = [{"kind": block.kind, "block": block.name} for block in self._blocks]
         self._found["importances"] += [

@@ -108,7 +108,7 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     bounds = (spec.predicts.lower, spec.predicts.upper)
     evaluations = []
-    insight = Insight(spec.helpers, target.descriptors, len(samples), bounds, SEED)
+    insight = Insight(spec.helpers, target.descriptors, len(samples), SEED)
     for protocol in (Protocol.GROUPED_KFOLD, Protocol.CHEMICAL_SYSTEM):  # as long each as fitting ten times over
         log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
         subsets = _subsets(spec, samples)
