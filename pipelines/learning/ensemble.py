@@ -27,7 +27,7 @@ from pipelines.learning.level1 import (
 )
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
-from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
+from pipelines.learning.splits import Split, assign_folds, split_units
 from pipelines.learning.stacking import Meta, cross_joined, fit_meta
 from pipelines.learning.threads import one_thread
 
@@ -341,7 +341,6 @@ def fit_training(
     if len(values) < FEWEST:
         raise LearningError(f"{samples.source}: {len(values)} materials to train on; at least {FEWEST} are needed")
     folds = assign_folds(units, inner_folds(len(values)), seed)
-    check_folds(samples.group_ids, folds)
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
     hurdle = is_zero_inflated(values)
     levels = {
@@ -426,7 +425,7 @@ def train_ensemble(
         LearningError: when there are too few materials.
     """
     setting = Setting.KNOWN_DFT if helper_models else Setting.WITHOUT_DFT
-    units = split_units(target, Protocol.GROUPED_KFOLD)
+    units = split_units(target, Split.GROUPED_KFOLD)
     with one_thread():
         testimonies = hear_helpers(target, helper_models, helper_samples)
         training = fit_training(target, units, testimonies, [setting], seed)

@@ -24,14 +24,14 @@ MANY = 1000
 
 
 class Insight:
-    """Collects what the folds of one evaluation show."""
+    """Collects what the folds of one evaluation show: `found` holds rows of the store's tables, without the model."""
 
     def __init__(self, helpers: Sequence[str], descriptors: Sequence[str], n: int, seed: int) -> None:
         self._blocks = blocks_of(descriptors, helpers)
         self._setting = Setting.KNOWN_DFT if helpers else Setting.WITHOUT_DFT
         self._folds = FOLDS if n < MANY else FOLDS_OF_MANY
         self._seed = seed
-        self._found: dict[str, list[dict[str, Any]]] = {"importances": [], "effects": []}
+        self.found: dict[str, list[dict[str, Any]]] = {"importances": [], "effects": []}
 
     def look(self, fold: Fold) -> None:
         """Look at one fold, with the setting that serves; the folds beyond those wanted are passed over."""
@@ -39,19 +39,20 @@ class Insight:
             return
         log.info("%s: what carries the ensemble, fold %s", fold.unseen.properties[0], fold.number + 1)
         found, looked_at, effects = importances(
-            fold.stacks[self._setting], fold.unseen.features, fold.asked, target_values(fold.unseen), self._blocks, self._seed
+            fold.stacks[self._setting],
+            fold.unseen.features,
+            fold.asked,
+            target_values(fold.unseen),
+            self._blocks,
+            self._seed,
         )
         names = [{"kind": block.kind, "block": block.name} for block in self._blocks]
-        self._found["importances"] += [
+        self.found["importances"] += [
             {"fold": fold.number, **name, "increase": each.increase, "materials": each.materials}
             for name, each in zip(names, found, strict=True)
         ]
-        self._found["effects"] += [
+        self.found["effects"] += [
             {"material_id": material_id, **name, "effect": float(effect)}
             for material_id, row in zip(fold.unseen.material_ids[looked_at].tolist(), effects, strict=True)
             for name, effect in zip(names, row, strict=True)
         ]
-
-    def rows(self, model_id: str) -> dict[str, list[dict[str, Any]]]:
-        """What was found, as rows of the store's tables."""
-        return {table: [{"model_id": model_id, **row} for row in rows] for table, rows in self._found.items()}

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -23,12 +23,13 @@ import pyarrow as pa
 
 from pipelines.learning import persistence
 from pipelines.learning.ensemble import Ensemble, train_ensemble
-from pipelines.learning.evaluation import Evaluation, Metrics, evaluate
+from pipelines.learning.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
 from pipelines.learning.insight import Insight
 from pipelines.learning.intervals import FURTHER
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
-from pipelines.learning.splits import Protocol
+from pipelines.learning.splits import Split
 from schemas.ensembles import EnsembleSpec
 from schemas.errors import InputError
 from schemas.tables import TABLES
@@ -84,7 +85,8 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
         bounds = (spec.predicts.lower, spec.predicts.upper)
-        evaluation = [evaluate(samples, [], [], Protocol.GROUPED_KFOLD, bounds, _subsets(spec, samples), SEED)]
+        protocol = split_protocol(samples, Split.GROUPED_KFOLD, spec.predicts.zero_class, SEED)
+        evaluation = [evaluate(samples, [], [], protocol, bounds, SEED)]
         stack = train_ensemble(samples, [], [], bounds, SEED)
         _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, evaluation)
     else:
@@ -107,17 +109,22 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     bounds = (spec.predicts.lower, spec.predicts.upper)
-    evaluations = []
+    log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
+    zero_class = spec.predicts.zero_class
+    protocols = [
+        split_protocol(samples, split, zero_class, SEED) for split in (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
+    ]
     insight = Insight(spec.helpers, target.descriptors, len(samples), SEED)
-    for protocol in (Protocol.GROUPED_KFOLD, Protocol.CHEMICAL_SYSTEM):  # as long each as fitting ten times over
-        log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
-        subsets = _subsets(spec, samples)
-        look = insight.look if protocol is Protocol.GROUPED_KFOLD else None
-        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED, look))
+    evaluations = [
+        evaluate(samples, helpers, helper_samples, each, bounds, SEED, look)
+        for each, look in zip(protocols, (insight.look, None), strict=True)
+    ]
+    curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, SEED)
     log.info("%s: fitting the ensemble", spec.name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
     parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations, insight.rows(model_id))
+    details = {"learning_curves": list(map(_point, curve)), **insight.found}
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations, details)
     return Trained(model_id, anew=True)
 
 
@@ -271,15 +278,6 @@ def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
     return np.column_stack(arrays) if arrays else np.empty((table.num_rows, 0))
 
 
-def _subsets(spec: EnsembleSpec, samples: Samples) -> dict[str, NDArray[np.bool_]]:
-    """Where a value of zero is a class of its own (metals), the classes are reported apart."""
-    name = spec.predicts.zero_class
-    if name is None:
-        return {}
-    zero = samples.values[:, 0] == 0
-    return {name: zero, f"non-{name}": ~zero}
-
-
 def _model_id(*parts: Any) -> str:
     return signature(_learning_code(), SEED, *parts)[:16]
 
@@ -346,7 +344,8 @@ def _register(
                 "value": noise,
             }
         )
-    models.record(lake, row, metrics, out_of_fold, details)
+    about = {table: [{"model_id": model_id, **each} for each in rows] for table, rows in details.items()}
+    models.record(lake, row, metrics, out_of_fold, about)
     if source is None and models.may_serve(lake, model_id, spec.name):
         models.promote(lake, row)
 
@@ -356,6 +355,11 @@ def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values |= {f"coverage_{100 * level:.0f}": share for level, share in zip(FURTHER, found.further, strict=True)}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
+
+
+def _point(found: CurvePoint) -> dict[str, Any]:
+    values = asdict(found)
+    return {"setting": values.pop("model"), **values}
 
 
 def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:

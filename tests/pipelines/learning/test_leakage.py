@@ -8,11 +8,12 @@ import pytest
 from pipelines.learning import level1
 from pipelines.learning.ensemble import hear_helpers
 from pipelines.learning.errors import LeakageError
-from pipelines.learning.evaluation import evaluate, judge
+from pipelines.learning.evaluation import evaluate, fit_stacks
 from pipelines.learning.level1 import Setting
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import known_values
 from pipelines.learning.source_models import train_source_model
-from pipelines.learning.splits import Protocol, check_folds
+from pipelines.learning.splits import Split, check_folds
 from tests.pipelines.learning.leakage import depends_on_test_values, suspicious_columns
 
 
@@ -32,14 +33,15 @@ def test_a_material_on_both_sides_is_caught(measured):
     half = np.arange(60)
     units = np.arange(60)
     with pytest.raises(LeakageError, match="trained on too"):
-        judge(measured.take(half), units, [], measured.take(half[:5]), [], [Setting.WITHOUT_DFT], (0.0, 8.0), 0)
+        fit_stacks(measured.take(half), units, [], measured.take(half[:5]), [Setting.WITHOUT_DFT], (0.0, 8.0), 0)
 
 
 def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):
     """The honest chain does not move when the test fold's values change; one that scales by all values does."""
 
     def run(samples):
-        return evaluate(samples, [], [], Protocol.GROUPED_KFOLD, (-50.0, 50.0), seed=0).held_out["without_dft"]
+        protocol = split_protocol(samples, Split.GROUPED_KFOLD)
+        return evaluate(samples, [], [], protocol, (-50.0, 50.0), seed=0).held_out["without_dft"]
 
     assert not depends_on_test_values(run, measured)
 
