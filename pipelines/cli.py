@@ -235,6 +235,9 @@ def predict(
     ],
     property: PropertyOption = None,
     *,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell, too, which sources and descriptors move each prediction.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per formula.")] = False,
 ) -> None:
     """Predict a property: value, 90 % interval, domain, what each source says, measured neighbours, whom to cite."""
@@ -242,7 +245,7 @@ def predict(
     from pipelines.predictor import Predictor
 
     predictor = Predictor.load(property)
-    results = predictor.predict(formulas)
+    results = predictor.predict(formulas, explain=explain)
     print_predictions(out, results, as_json=as_json)
     if any(result.reason for result in results):
         raise typer.Exit(2)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.predictor import Prediction
 
 ROWS_SHOWN = 40
+EFFECTS_SHOWN = 6  # of an explanation; JSON has all
 _BATCH = 50_000
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
@@ -223,6 +224,9 @@ def _prediction_panel(result: Prediction) -> Panel:
         body.add_row(
             "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
         )
+    for effect in result.effects[:EFFECTS_SHOWN]:
+        what = effect.block if effect.kind == "source" else effect.block.replace("_", " ")
+        body.add_row("[dim]moved by[/]", f"{effect.effect:+.2g}{unit}  {escape(what)}  [dim]{effect.kind}[/]")
     return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
 
 

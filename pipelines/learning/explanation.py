@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.level1 import Testimony
+from pipelines.learning.level1 import Testimony, testify
+from pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.ensemble import Stack
+    from pipelines.learning.ensemble import Ensemble, Stack
 
 ROWS = 4000  # copies of materials to predict for one look: a second or two
 DONORS = 20  # measured materials whose blocks take the place of one formula's
 _CHUNK = 4000
+_FIELDS = ("predicted", "chances", "known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,43 @@ def importances(
     return found, looked_at, (base - exchanged.mean(axis=1)).T
 
 
+def donors_of(ensemble: Ensemble, seed: int) -> NDArray[np.intp]:
+    """Positions of the measured materials whose blocks take the place of a formula's: the same each time."""
+    return np.sort(np.random.default_rng(seed).permutation(len(ensemble.measured))[:DONORS])
+
+
+def effects(
+    ensemble: Ensemble,
+    features: NDArray[np.float64],
+    known: Mapping[str, NDArray[np.float64]],
+    known_of_donors: Mapping[str, NDArray[np.float64]],
+    blocks: Sequence[Block],
+    seed: int,
+) -> NDArray[np.float64]:
+    """Tell how far each block moves the predictions of m materials from what measured materials' blocks would give.
+
+    Args:
+        ensemble: What predicts.
+        features: (m, d) descriptors of the materials.
+        known: For each helper, (m, p) computed values of the materials, NaN where it has none.
+        known_of_donors: The same of the materials that `donors_of` names.
+        blocks: What to exchange.
+        seed: As given to `donors_of`.
+
+    Returns:
+        (m, blocks), in the property's unit. They need not sum to the prediction: blocks act together.
+    """
+    place = ensemble.stack.neighbourhood
+    others = place.points[donors_of(ensemble, seed)] * place.width + place.centre
+    with one_thread():
+        said = [testify(helper, features, known.get(helper.source)) for helper in ensemble.helpers]
+        said_of_others = [testify(helper, others, known_of_donors.get(helper.source)) for helper in ensemble.helpers]
+        base = ensemble.stack.values(features, said)
+        donors = np.tile(np.arange(len(others))[:, None], len(features))
+        exchanged = exchange(ensemble.stack, features, said, others, said_of_others, blocks, donors)
+    return (base - exchanged.mean(axis=1)).T
+
+
 def exchange(
     stack: Stack,
     features: NDArray[np.float64],
@@ -143,9 +182,6 @@ def exchange(
     return predicted.reshape(len(blocks), repeats, m)
 
 
-_FIELDS = ("predicted", "chances", "known")
-
-
 def _exchanged(
     block: Block,
     features: NDArray[np.float64],
@@ -161,5 +197,5 @@ def _exchanged(
         said[place] = said_of_others[place].take(givers)
     else:
         columns = list(block.columns)
-        mine[:, columns] = others[np.ix_(givers, columns)]
+        mine[:, columns] = others[givers][:, columns]
     return mine, said

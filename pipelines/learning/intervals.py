@@ -1,8 +1,9 @@
 """Intervals that hold: conformal calibration on held-out residuals, wider where prediction is harder.
 
-By construction, about the wanted share (`CONFIDENCE`) of materials exchangeable with the training ones fall inside, whatever the models
-are; nothing is tuned on test rows. Where zero is a class of its own (`hurdle`), that is so for both classes: the
-interval is the hull of 0, if that class can't be excluded, and the interval of the size, if the other can't be.
+By construction, about the wanted share (`CONFIDENCE`) of materials exchangeable with the training ones fall inside,
+whatever the models are; nothing is tuned on test rows. Where zero is a class of its own (`hurdle`), that is so for both
+classes: the interval is the hull of 0, if that class can't be excluded, and the interval of the size, if the other
+can't be.
 Not here: the predictions themselves, nor what makes a material difficult (`difficulty`).
 """
 

@@ -41,15 +41,19 @@ class Tree:
     along: NDArray[np.float64]
 
 
-def standardise(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre (n, d) descriptors and divide by their spread; undefined ones become 0, constant columns are left out."""
+def standardise(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Centre (n, d) descriptors and divide by their spread; undefined ones become 0, constant columns are left out.
+
+    Returns:
+        (n, e) points; (d,) which of the columns they are.
+    """
     known = np.isfinite(features)
     count = np.maximum(known.sum(axis=0), 1)
     centre = np.where(known, features, 0.0).sum(axis=0) / count
     spread = np.sqrt((np.where(known, features - centre, 0.0) ** 2).sum(axis=0) / count)
     varies = spread > 1e-12 * (1 + np.abs(centre))
     points: NDArray[np.float64] = np.nan_to_num((features - centre)[:, varies] / spread[varies]).clip(-CLIP, CLIP)
-    return points
+    return points, varies
 
 
 def principal_components(points: NDArray[np.float64], k: int) -> Components:
@@ -85,8 +89,8 @@ def diffusion_map(points: NDArray[np.float64], k: int, *, width: float | None = 
     Args:
         points: (n, d).
         k: How many coordinates, at most n - 1.
-        width: Squared distance of a step; by default the median of all squared distances, below which real descriptors fall
-            apart into outliers.
+        width: Squared distance of a step; by default the median of all; with much less, the few points that lie
+            apart take all the coordinates.
 
     Returns:
         (n, k) coordinates, slowest first, the larger half of each positive; (k,) the eigenvalues.

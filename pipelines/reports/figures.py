@@ -15,13 +15,28 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.reports.canvas import CLOSED, OPEN, canvas, in_unit, unit_of
-from pipelines.reports.findings import Coverage, Figures, protocols, select, settings
-from pipelines.reports.vocabulary import BLUE, GREEN, GREY, ORANGE, SETTING_COLOURS, VERMILLION, count, number
+from pipelines.reports.findings import Calibration, Comparison, Coverage, Figures, protocols, select, settings
+from pipelines.reports.vocabulary import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SETTING_COLOURS,
+    SKY,
+    VERMILLION,
+    count,
+    number,
+    spoken,
+)
 from schemas.properties import Property
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+_FEW = 600  # materials of which each is drawn
+_LINES = (BLUE, GREEN, ORANGE, VERMILLION, SKY)
+_MARKS = ("circle", "diamond", "square", "triangle-up", "cross")
+_VERDICTS = (("better", GREEN, "circle"), ("no clear difference", GREY, "diamond"), ("worse", VERMILLION, "square"))
 _SUBSETS = (("all", BLUE, "circle"), ("in domain", GREEN, "diamond"), ("out of domain", ORANGE, "square"))
 
 
@@ -160,3 +175,82 @@ def interval_coverage(coverages: Sequence[Coverage]) -> Figure:
 
 def _coverage_name(row: Coverage) -> str:
     return f"{escape(row.protocol)} · {escape(row.setting)} · {row.subset} ({count(row.materials)}) "
+
+
+def calibration_curve(curves: Sequence[Calibration]) -> Figure:
+    """Nominal against empirical coverage, one line per subset; whiskers on the line of all materials."""
+    figure = canvas(
+        height=460,
+        xaxis_title="Nominal level of the interval (%)",
+        yaxis_title="Held-out materials inside it (%)",
+    )
+    span = [min(45.0, *(100 * low for curve in curves for low in curve.shares)) - 3, 101]
+    figure.add_scatter(
+        x=span, y=span, mode="lines", line={"color": GREY, "dash": "dash", "width": 1}, name="as promised",
+        hoverinfo="skip",
+    )  # fmt: skip
+    for place, curve in enumerate(curves):
+        shares = 100 * np.array(curve.shares)
+        whiskers = {
+            "type": "data", "symmetric": False, "thickness": 1.5,
+            "array": 100 * np.array(curve.upper) - shares, "arrayminus": shares - 100 * np.array(curve.lower),
+        }  # fmt: skip
+        figure.add_scatter(
+            x=100 * np.array(curve.levels), y=shares, mode="lines+markers",
+            name=f"{escape(spoken(curve.subset))} ({count(curve.materials)})",
+            line={"color": _LINES[place % len(_LINES)], "dash": "solid" if curve.subset == "all" else "dot"},
+            marker={"size": 8, "symbol": _MARKS[place % len(_MARKS)]},
+            error_y=whiskers if curve.subset == "all" else None,
+            hovertemplate="%{x:.0f} % promised, %{y:.1f} % inside<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[45, 100])
+    figure.update_yaxes(range=span)
+    return figure
+
+
+def residuals(part: pa.Table, *, prop: Property) -> Figure:
+    """Predicted minus measured by class and domain: boxes from quarter to quarter, and marks while they are few."""
+    inside = np.array(part["in_domain"].to_pylist(), dtype=bool)
+    zero = part["measured"].to_numpy() == 0
+    errors = _column(part, "value") - _column(part, "measured")
+    names = np.array([escape(name) for name in part["material_id"].to_pylist()], dtype=object)
+    classes = {"all": np.ones(len(errors), dtype=bool)}
+    if prop.zero_class is not None:
+        classes = {prop.zero_class: zero, f"non-{prop.zero_class}": ~zero}
+    figure = canvas(height=420, yaxis_title=in_unit("Predicted minus measured", prop), boxmode="group", boxgap=0.4)
+    for subset, rows, colour in (("in domain", inside, GREEN), ("out of domain", ~inside, ORANGE)):
+        chosen = [(name, mask & rows) for name, mask in classes.items() if (mask & rows).any()]
+        if not chosen:
+            continue
+        labels = [f"{escape(name)}" for name, mask in chosen for _ in range(int(mask.sum()))]
+        order = np.concatenate([np.flatnonzero(mask) for _, mask in chosen])
+        figure.add_box(
+            x=labels, y=errors[order], name=f"{subset} ({count(int(rows.sum()))})", text=names[order].tolist(),
+            boxpoints="all" if len(errors) <= _FEW else "outliers", jitter=0.6, pointpos=0, fillcolor="rgba(0,0,0,0)",
+            line={"color": colour, "width": 1.5}, marker={"color": colour, "size": 4, "opacity": 0.55},
+            hovertemplate="%{text}: %{y:.3~g}" + unit_of(prop) + "<extra>%{fullData.name}</extra>", hoveron="points",
+        )  # fmt: skip
+    figure.add_hline(y=0, line={"color": GREY, "dash": "dash", "width": 1})
+    figure.update_xaxes(showgrid=False, title="all materials" if prop.zero_class is None else "Measured class",
+                        showticklabels=prop.zero_class is not None)  # fmt: skip
+    figure.update_layout(showlegend=True)
+    return figure
+
+
+def what_dft_added(rows: Sequence[Comparison], *, prop: Property) -> Figure:
+    """The change of the MAE by computed data, with its 95 % interval: left of 0 is better."""
+    names = [f"{escape(row.protocol)} · {escape(row.setting)} · {escape(row.subset)} " for row in rows]
+    figure = canvas(height=130 + 30 * len(rows), xaxis_title=in_unit("Change of the mean absolute error", prop))
+    figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1})
+    for verdict, colour, symbol in _VERDICTS:
+        of = [place for place, row in enumerate(rows) if row.verdict == verdict]
+        if of:
+            figure.add_scatter(
+                x=[rows[place].difference for place in of], y=[names[place] for place in of], mode="markers",
+                name=verdict, marker={"color": colour, "size": 10, "symbol": symbol},
+                error_x={"type": "data", "array": [rows[place].margin or 0.0 for place in of], "thickness": 1.5},
+                hovertemplate="%{y}<br>%{x:+.3~g}" + unit_of(prop) + "<extra>%{fullData.name}</extra>",
+            )  # fmt: skip
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    figure.update_layout(showlegend=True)
+    return figure

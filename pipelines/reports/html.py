@@ -29,9 +29,10 @@ const plots = [...document.querySelectorAll("script[type='application/json']")].
   Plotly.newPlot(place, traces, layout, options);
   return place;
 });
-const fit = size => plots.forEach(place => Plotly.relayout(place, size));
-addEventListener("beforeprint", () => fit({width: 680, autosize: false}));
-addEventListener("afterprint", () => fit({width: null, autosize: true}));
+const fit = size => plots.forEach(place => Plotly.relayout(place, size(place)));
+const paper = place => place.closest(".pair") ? 330 : 680;
+addEventListener("beforeprint", () => fit(place => ({width: paper(place), autosize: false})));
+addEventListener("afterprint", () => fit(() => ({width: null, autosize: true})));
 """
 """Draws every figure, and redraws them to fit the paper when the page is printed."""
 
