@@ -364,9 +364,16 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
 
     def calibrated(confidence: float) -> intervals.Calibration:
         return intervals.calibrate(
-            values, sizes, chance, training.nearest, spread,
-            hurdle=training.hurdle, silent=share == 0, confidence=confidence,
-        )  # fmt: skip
+            values,
+            sizes,
+            chance,
+            training.nearest,
+            spread,
+            hurdle=training.hurdle,
+            silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1),
+            confidence=confidence,
+        )
 
     return Stack(
         setting=setting,

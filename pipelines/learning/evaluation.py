@@ -19,7 +19,7 @@ from pipelines.learning.intervals import FURTHER
 from pipelines.learning.level1 import Setting, Testimony
 from pipelines.learning.protocols import Part, Protocol, classes
 from pipelines.learning.samples import Samples, target_values
-from pipelines.learning.threads import one_thread
+from pipelines.learning.threads import CORES, one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -296,9 +296,11 @@ def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDAr
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed)
+    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed, n_jobs=CORES)
     model = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), forest)
-    predicted: NDArray[np.float64] = model.fit(training.features, target_values(training)).predict(features)
+    model.fit(training.features, target_values(training))
+    forest.n_jobs = 1  # threads would add up the trees in any order, and so change the last digits
+    predicted: NDArray[np.float64] = model.predict(features)
     return predicted
 
 

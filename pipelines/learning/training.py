@@ -72,7 +72,7 @@ def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     """Train the model of one source alone, unless it is there.
 
-    A helper's model is blind to every group of the target. The target's is judged on its own, out of group.
+    A helper's model is blind to every group of the target. The target's is judged with the ensemble: `without_dft`.
     """
     sets = _select(lake, spec)
     training_set, target = sets[source], sets[spec.target]
@@ -84,11 +84,8 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     samples = samples_of(training_set, spec)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
-        bounds = (spec.predicts.lower, spec.predicts.upper)
-        protocol = split_protocol(samples, Split.GROUPED_KFOLD, spec.predicts.zero_class, SEED)
-        evaluation = [evaluate(samples, [], [], protocol, bounds, SEED)]
-        stack = train_ensemble(samples, [], [], bounds, SEED)
-        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, evaluation)
+        stack = train_ensemble(samples, [], [], (spec.predicts.lower, spec.predicts.upper), SEED)
+        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
         parameters = {"materials": model.n_rows, "blind to groups": len(blind)}

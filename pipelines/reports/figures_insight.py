@@ -42,7 +42,7 @@ def learning_curve(curve: pa.Table, *, prop: Property) -> Figure:
     """Mean absolute error against the number of measured materials trained on; classes wait in the legend."""
     figure = canvas(
         height=420,
-        xaxis_title="Measured materials trained on",
+        xaxis_title="Measured materials trained on (logarithmic)",
         yaxis_title=in_unit("Mean absolute error", prop),
     )
     rows = curve.to_pylist()
@@ -72,7 +72,7 @@ def learning_curve(curve: pa.Table, *, prop: Property) -> Figure:
 def importance(found: pa.Table, *, prop: Property) -> Figure:
     """Rise of the error with one source or one group of descriptors exchanged: bars, and a mark for each fold."""
     rows = _shown(found)
-    names = [f"{escape(spoken(row['block']))} " for row in rows]
+    names = [_name(row) for row in rows]
     figure = canvas(
         height=130 + 24 * len(rows), xaxis_title=in_unit("Rise of the mean absolute error", prop), bargap=0.35
     )
@@ -98,7 +98,7 @@ def importance(found: pa.Table, *, prop: Property) -> Figure:
 def effects(found: pa.Table, order: pa.Table, *, prop: Property) -> Figure:
     """How far each block moved each held-out prediction: a strip of marks for each of the blocks that carry most."""
     rows = _shown(order)[:STRIPS]
-    names = [f"{escape(spoken(row['block']))} " for row in rows]
+    names = [_name(row) for row in rows]
     figure = canvas(height=120 + 34 * len(rows), xaxis_title=in_unit("Moves the prediction by", prop))
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
     for kind, colour in _KINDS:
@@ -126,7 +126,7 @@ def effects(found: pa.Table, order: pa.Table, *, prop: Property) -> Figure:
 def single_prediction(effects_of: Sequence[Mapping[str, Any]], *, prop: Property, limit: int = 8) -> Figure:
     """What moved one prediction, the most first: bars to the right raise it."""
     rows = sorted(effects_of, key=lambda row: -abs(row["effect"]))[:limit]
-    names = [f"{escape(spoken(row['block']))} " for row in rows]
+    names = [_name(row) for row in rows]
     figure = canvas(
         height=90 + 26 * len(rows), xaxis_title=in_unit("Moves the prediction by", prop), showlegend=False,
         margin={"l": 70, "r": 50, "t": 10, "b": 50},
@@ -137,6 +137,9 @@ def single_prediction(effects_of: Sequence[Mapping[str, Any]], *, prop: Property
         text=[number(row["effect"], 2) for row in rows], textposition="outside",
         hovertemplate="%{y}<br>%{x:+.3~g}" + unit_of(prop) + "<extra></extra>",
     )  # fmt: skip
+    low, high = min(0.0, *(row["effect"] for row in rows)), max(0.0, *(row["effect"] for row in rows))
+    room = 0.22 * (high - low or 1.0)  # for the numbers at the ends of the bars
+    figure.update_xaxes(range=[low - (room if low < 0 else 0), high + (room if high > 0 else 0)])
     figure.update_yaxes(autorange="reversed", ticks="", showline=False)
     return figure
 
@@ -145,6 +148,10 @@ def _shown(found: pa.Table) -> list[dict[str, Any]]:
     """The blocks that carry most, and every source."""
     rows = found.to_pylist()
     return [row for place, row in enumerate(rows) if place < SHOWN or row["kind"] == "source"]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{escape(row['block'] if row['kind'] == 'source' else spoken(row['block']))} "
 
 
 def _kind(kind: str) -> str:

@@ -76,7 +76,7 @@ def parallel_axes(materials: Materials, chosen: Sequence[int], *, prop: Property
         figure.add_scatter(
             x=np.tile([*axes, np.nan], int(rows.sum())).astype(np.float32),
             y=np.hstack([heights[rows], gap]).ravel().astype(np.float32), mode="lines",
-            name=f"{name} ({count(int(rows.sum()))})", line={"color": colour, "width": 1}, opacity=0.55,
+            name=f"{name} ({count(int(rows.sum()))})", line={"color": colour, "width": 1.2}, opacity=0.6,
             text=np.repeat([escape(each) for each in materials.names[rows].tolist()], len(axes) + 1).tolist(),
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
@@ -87,7 +87,7 @@ def parallel_axes(materials: Materials, chosen: Sequence[int], *, prop: Property
                 x=axis, y=height, text=number(float(value)), showarrow=False, font={"size": 11},
                 yanchor="top" if height == 0 else "bottom", bgcolor="white", borderpad=1,
             )  # fmt: skip
-    titles = [_wrapped(spoken(materials.descriptors[place])) for place in chosen] + [f"<b>{escape(prop.label)}</b>"]
+    titles = [_wrapped(spoken(materials.descriptors[place])) for place in chosen] + [f"<b>{_wrapped(prop.label)}</b>"]
     figure.update_xaxes(
         tickvals=axes, ticktext=titles, showgrid=False, showline=False, zeroline=False, ticks="", tickangle=0,
         range=[-0.4, len(axes) - 0.6], ticklabelstandoff=14,

@@ -31,6 +31,7 @@ const plots = [...document.querySelectorAll("script[type='application/json']")].
 });
 const fit = size => plots.forEach(place => Plotly.relayout(place, size(place)));
 const paper = place => place.closest(".pair") ? 330 : 680;
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => part.open = true));
 addEventListener("beforeprint", () => fit(place => ({width: paper(place), autosize: false})));
 addEventListener("afterprint", () => fit(() => ({width: null, autosize: true})));
 """

@@ -250,10 +250,9 @@ def _views(
                 ("Principal components", components.scores[:, :2],
                  (f"First component ({first})", f"Second component ({second})"), MAPS["pca"]),
                 ("t-SNE", embeddings.tsne(drawn.points), ("First coordinate", "Second coordinate"), MAPS["tsne"]),
-                ("Diffusion map", walk.scores, tuple(
-                    f"{name} coordinate (eigenvalue {value:.2f})"
-                    for name, value in zip(("First", "Second"), walk.shares, strict=True)
-                ), MAPS["diffusion"]),
+                ("Diffusion map", walk.scores,
+                 (f"First coordinate (eigenvalue {slow:.2f})", f"Second coordinate (eigenvalue {less:.2f})"),
+                 MAPS["diffusion"]),
             )
         ],
         "parallel": figures_views.parallel_axes(views.some_measured(drawn, views.LINES), axes, prop=prop),

@@ -84,7 +84,7 @@ def telling_descriptors(materials: Materials, n: int) -> list[int]:
     """At most n descriptors that go up or down with the property most, none of them saying what another says.
 
     By the rank correlation over the measured materials; averages and counts before extremes and deviations, which fewer
-    people can picture.
+    people can picture, and before what is the same for most materials.
     """
     from scipy.stats import rankdata  # deferred: 0.5 s
 
@@ -94,7 +94,12 @@ def telling_descriptors(materials: Materials, n: int) -> list[int]:
     norms = np.sqrt((ranks**2).sum(axis=0))
     ranks /= np.where(norms > 0, norms, 1.0)
     strength = np.abs(ranks[:, :-1].T @ ranks[:, -1])
-    pictured = np.array([not name.endswith(_EXTREMES) for name in materials.descriptors])
+    pictured = np.array(
+        [
+            not name.endswith(_EXTREMES) and np.unique(column, return_counts=True)[1].max() < rows.sum() / 2
+            for name, column in zip(materials.descriptors, materials.points[rows].T, strict=True)
+        ]
+    )
     chosen: list[int] = []
     for place in np.lexsort((-strength, ~pictured)):
         if len(chosen) < n and all(abs(ranks[:, place] @ ranks[:, other]) < _ALIKE for other in chosen):

@@ -5,6 +5,7 @@ Not here: what is counted (`queries`) and what is drawn (`figures`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from types import MappingProxyType
@@ -51,7 +52,11 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
 
 
 _SPOKEN: Mapping[str, str] = MappingProxyType(
-    {"root_fraction": "which elements", "fraction_norm": "number and evenness of elements"}
+    {
+        "root_fraction": "which elements",
+        "fraction_norm": "evenness of the fractions",
+        "gs_band_gap": "band gap of the elements",
+    }
 )
 
 
@@ -102,4 +107,4 @@ def in_order(names: set[str] | frozenset[str], known: Mapping[str, str]) -> list
 
 def spoken(name: str) -> str:
     """A name from the tables as people write it: 'out of domain'."""
-    return _SPOKEN.get(name, name.replace("_", " "))
+    return _SPOKEN.get(name, re.sub(r"^gs ", "elements' ", name.replace("_", " ").replace("avg dev", "deviation")))
