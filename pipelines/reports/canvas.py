@@ -44,8 +44,8 @@ def canvas(*, height: int, **layout: Any) -> Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     figure.update_layout(**layout)
-    figure.update_xaxes(**GRID, automargin=True)
-    figure.update_yaxes(**GRID, automargin=True)
+    figure.update_xaxes(**GRID, automargin=True, title_font_size=13)
+    figure.update_yaxes(**GRID, automargin=True, title_font_size=13)
     return figure
 
 

@@ -146,7 +146,7 @@ def interval_coverage(coverages: Sequence[Coverage]) -> Figure:
     """Share of held-out materials inside their 90 % interval, with the share's own 95 % uncertainty."""
     figure = canvas(
         height=110 + 26 * len({(c.protocol, c.setting, c.subset) for c in coverages}),
-        xaxis_title="Held-out materials inside their 90 % interval (%)",
+        xaxis_title="Inside their 90 % interval (%)",
     )
     lowest = min([70.0, *(100 * coverage.lower - 2 for coverage in coverages)])
     figure.add_vrect(x0=87, x1=93, fillcolor="#D1FAE5", opacity=0.6, line_width=0, layer="below")

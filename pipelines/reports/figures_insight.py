@@ -126,20 +126,17 @@ def effects(found: pa.Table, order: pa.Table, *, prop: Property) -> Figure:
 def single_prediction(effects_of: Sequence[Mapping[str, Any]], *, prop: Property, limit: int = 8) -> Figure:
     """What moved one prediction, the most first: bars to the right raise it."""
     rows = sorted(effects_of, key=lambda row: -abs(row["effect"]))[:limit]
-    names = [_name(row) for row in rows]
+    names = [f"{_name(row)} {number(row['effect'], 2)} " for row in rows]
     figure = canvas(
-        height=90 + 26 * len(rows), xaxis_title=in_unit("Moves the prediction by", prop), showlegend=False,
-        margin={"l": 70, "r": 50, "t": 10, "b": 50},
+        height=90 + 26 * len(rows), xaxis_title=in_unit("Effect", prop), showlegend=False,
+        margin={"l": 70, "r": 10, "t": 10, "b": 50},
     )  # fmt: skip
     figure.add_bar(
-        x=[row["effect"] for row in rows], y=names, orientation="h", width=0.62, cliponaxis=False,
+        x=[row["effect"] for row in rows], y=names, orientation="h", width=0.62,
         marker_color=[dict(_KINDS)[row["kind"]] for row in rows],
-        text=[number(row["effect"], 2) for row in rows], textposition="outside",
         hovertemplate="%{y}<br>%{x:+.3~g}" + unit_of(prop) + "<extra></extra>",
     )  # fmt: skip
-    low, high = min(0.0, *(row["effect"] for row in rows)), max(0.0, *(row["effect"] for row in rows))
-    room = 0.22 * (high - low or 1.0)  # for the numbers at the ends of the bars
-    figure.update_xaxes(range=[low - (room if low < 0 else 0), high + (room if high > 0 else 0)])
+    figure.update_xaxes(nticks=4, tickangle=0)
     figure.update_yaxes(autorange="reversed", ticks="", showline=False)
     return figure
 

@@ -56,7 +56,8 @@ def material_map(
             "color": values.astype(np.float32), "cmin": float(low), "cmax": float(high if high > low else low + 1),
             "colorscale": _SCALE, "size": 7, "line": {"width": 0.5, "color": "#FFFFFF"},
             "symbol": [OPEN if prop.zero_class is not None and value == 0 else 0 for value in values],
-            "colorbar": {"title": {"text": escape(prop.label), "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            "colorbar": {"title": {"text": escape(prop.label), "side": "right", "font": {"size": 13}},
+                         "thickness": 12, "outlinewidth": 0},
         },
     )  # fmt: skip
     figure.update_layout(showlegend=True)
@@ -125,7 +126,7 @@ def cluster_heat_map(
         z=points.astype(np.float32), x=list(range(m)), y=list(range(n)), zmin=-2.5, zmax=2.5, colorscale=_DIVERGING,
         text=[[f"{name}<br>{title}" for title in titles] for name in names],
         hovertemplate="%{text}: %{z:.2f}<extra></extra>",
-        colorbar={"title": {"text": "standard deviations from the mean", "side": "top"}, "orientation": "h",
+        colorbar={"title": {"text": "standard deviations", "side": "top"}, "orientation": "h",
                   "thickness": 10, "len": 0.3, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top",
                   "outlinewidth": 0},
     )  # fmt: skip
@@ -134,7 +135,7 @@ def cluster_heat_map(
         text=[[f"{name}: {number(float(value))}{unit_of(prop)}"] for name, value in zip(names, values, strict=True)],
         hovertemplate="%{text}<extra></extra>",
         colorbar={"title": {"text": escape(prop.label), "side": "top"}, "orientation": "h", "thickness": 10,
-                  "len": 0.22, "x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "outlinewidth": 0},
+                  "len": 0.36, "x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "outlinewidth": 0},
     )  # fmt: skip
     figure.add_scatter(**_branches(rows.along, rows.across), xaxis="x3", **_LINE)
     figure.add_scatter(**_branches(columns.across, columns.along), yaxis="y2", **_LINE)
@@ -147,7 +148,7 @@ def cluster_heat_map(
                 "showgrid": False, "showline": False, "zeroline": False, "tickfont": {"size": 11}},
         xaxis3={"domain": [0, 0.12], "autorange": "reversed", **BARE},
         yaxis={"domain": [0, top], "tickvals": list(range(n)), "ticktext": names, "side": "right", "ticks": "",
-               "tickfont": {"size": 10}, "showgrid": False, "showline": False, "zeroline": False,
+               "tickfont": {"size": 9}, "showgrid": False, "showline": False, "zeroline": False,
                "range": [n - 0.5, -0.5], "anchor": "x2", "automargin": True},
         yaxis2={"domain": [top + 0.003, top + 70 / (13 * n + 290)], **BARE},
     )  # fmt: skip
@@ -167,7 +168,7 @@ def _wrapped(text: str) -> str:
     """A title on short lines, for narrow places."""
     lines = [""]
     for word in text.split():
-        if len(lines[-1]) + len(word) > 13:
+        if len(lines[-1]) + len(word) > 11:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
     return "<br>".join(escape(line) for line in lines if line)

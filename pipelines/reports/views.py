@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEASURED, COMPUTED = 600, 300  # materials drawn on the maps, at most
 AXES = 6  # parallel ones, beside the property's own
 LINES = 200
-ROWS, COLUMNS = 60, 24  # of the heat map: as many names as can be read
+ROWS, COLUMNS = 50, 24  # of the heat map: as many names as can be read
 _EXTREMES = ("_min", "_max", "_range", "_avg_dev", "_mode")
 _ALIKE = 0.8  # rank correlation from which on two descriptors say the same
 
