@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from pipelines.learning.ensemble import Ensemble, Stack
 
-ROWS = 4000  # copies of materials to predict for one look: a second or two
+LOOKED_AT = 40  # materials of a fold, at most
+ROWS = 10_000  # copies of them to predict for one look: a few seconds
 DONORS = 20  # measured materials whose blocks take the place of one formula's
 _CHUNK = 4000
 _FIELDS = ("predicted", "chances", "known")
@@ -94,8 +95,8 @@ def importances(
     """
     rng = np.random.default_rng(seed)
     m = len(measured)
-    looked_at = np.sort(rng.permutation(m)[: max(ROWS // len(blocks), 2)])
-    repeats = int(np.clip(ROWS // (len(blocks) * len(looked_at)), 1, 5))
+    looked_at = np.sort(rng.permutation(m)[:LOOKED_AT])
+    repeats = int(np.clip(ROWS // (len(blocks) * len(looked_at)), 1, DONORS))
     features, measured = features[looked_at], measured[looked_at]
     testimonies = [testimony.take(looked_at) for testimony in testimonies]
     donors = np.array([rng.permutation(len(looked_at)) for _ in range(repeats)])

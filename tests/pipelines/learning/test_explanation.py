@@ -62,16 +62,16 @@ def test_importance_is_that_of_scikit_learn_and_unused_blocks_have_none() -> Non
     testimony = level1.Testimony(said, nothing, np.full((400, 1), np.nan))
     found, looked_at, moved = importances(Linear(), features, [testimony], measured, blocks, 0)  # type: ignore[arg-type]
     peer = permutation_importance(
-        Linear(), np.column_stack([features, said]), measured, scoring="neg_mean_absolute_error", n_repeats=5,
-        random_state=1,
+        Linear(), np.column_stack([features, said])[looked_at], measured[looked_at], random_state=1, n_repeats=200,
+        scoring="neg_mean_absolute_error",
     ).importances_mean  # fmt: skip
-    np.testing.assert_allclose([each.increase for each in found], peer, rtol=0.05, atol=1e-12)
+    np.testing.assert_allclose([each.increase for each in found], peer, rtol=0.1, atol=1e-12)
     assert found[1].increase == 0
-    assert len(looked_at) == 400
+    assert len(looked_at) == 40
     # a linear model is moved by as much as the block differs from that of others
     np.testing.assert_allclose(moved[:, 1], 0, atol=1e-12)
-    assert np.corrcoef(moved[:, 0], features[:, 0])[0, 1] > 0.9
-    assert np.corrcoef(moved[:, 2], said[:, 0])[0, 1] > 0.9
+    assert np.corrcoef(moved[:, 0], features[looked_at, 0])[0, 1] > 0.9
+    assert np.corrcoef(moved[:, 2], said[looked_at, 0])[0, 1] > 0.9
 
 
 def test_effects_of_formulas_say_the_same_alone_and_together(
