@@ -6,6 +6,7 @@ Not here: how good it is (`evaluation`), how it is saved (`persistence`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Split, assign_folds, split_units
 from pipelines.learning.stacking import Meta, cross_joined, fit_meta
-from pipelines.learning.threads import one_thread
+from pipelines.learning.threads import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -245,7 +246,9 @@ class Ensemble:
             raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")
         values_of = known or {}
         with one_thread():
-            testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
+            testimonies = side_by_side(
+                partial(testify, helper, features, values_of.get(helper.source)) for helper in self.helpers
+            )
             said = self.stack.predict(features, material_ids, testimonies)
         shown = said.nearest[:, :SHOWN]
         return Predictions(
