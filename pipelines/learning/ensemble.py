@@ -22,6 +22,7 @@ from pipelines.learning.level1 import (
     Testimony,
     View,
     fit_level1,
+    keep_models,
     predict_levels,
     testify,
     view_inputs,
@@ -50,7 +51,7 @@ class Stack:
 
     Attributes:
         setting: What it may know of the computations.
-        levels: Models, one entry for each view of the setting.
+        levels: Models that have a weight, by view.
         meta: What joins them, over the views in order.
         calibration: Turns sizes and chances into intervals.
         further: The same at the levels `intervals.FURTHER`.
@@ -266,15 +267,10 @@ class Ensemble:
 
     def _own_contributions(self, columns: NDArray[np.float64]) -> list[Contribution]:
         contributions, start = [], 0
-        for level in self.stack.levels:
+        for level in (level for level in self.stack.levels if level.names):
             part = slice(start, start := start + len(level.names))
             weight = float(self.stack.meta.size_weights[part].sum())
-            shares = (
-                self.stack.meta.size_weights[part] / weight
-                if weight
-                else np.full(len(level.names), 1 / len(level.names))
-            )
-            predicted = (columns[:, part] @ shares)[:, None]
+            predicted = (columns[:, part] @ self.stack.meta.size_weights[part] / weight)[:, None]
             given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
             nothing = np.full_like(predicted, np.nan)
             contributions.append(
@@ -359,7 +355,9 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
     """Weigh, calibrate and delimit the regressors of one setting, from held-out predictions of training materials."""
     samples, values = training.samples, target_values(training.samples)
     levels = tuple(training.levels[view] for view in VIEWS[setting])
-    columns, chances = (np.hstack(each) for each in zip(*((lvl.sizes, lvl.chances) for lvl in levels), strict=True))
+    meta = fit_meta(*_said(levels), values)
+    levels = keep_models(levels, meta.size_weights > 0, meta.chance_weights > 0)
+    columns, chances = _said(levels)
     sizes, chance, share = cross_joined(columns, chances, values, training.folds)
     sizes, spread = sizes.clip(*bounds), columns.std(axis=1)
     errors = fit_difficulty(np.abs((sizes * share).clip(*bounds) - values))
@@ -367,21 +365,14 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
 
     def calibrated(confidence: float) -> intervals.Calibration:
         return intervals.calibrate(
-            values,
-            sizes,
-            chance,
-            training.nearest,
-            spread,
-            hurdle=training.hurdle,
-            silent=share == 0,
-            trained=1 - 1 / (int(training.folds.max()) + 1),
-            confidence=confidence,
-        )
+            values, sizes, chance, training.nearest, spread, hurdle=training.hurdle, silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1), confidence=confidence,
+        )  # fmt: skip
 
     return Stack(
         setting=setting,
         levels=levels,
-        meta=fit_meta(columns, chances, values),
+        meta=meta.used(),
         calibration=calibrated(intervals.CONFIDENCE),
         further=tuple(map(calibrated, intervals.FURTHER)),
         errors=errors,
@@ -389,6 +380,11 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
         domain=domain.fit_domain(training.distances, expected, samples.material_ids),
         bounds=bounds,
     )
+
+
+def _said(levels: Sequence[Level1]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The held-out sizes (n, c) and chances (n, d) of all models of some levels."""
+    return np.hstack([level.sizes for level in levels]), np.hstack([level.chances for level in levels])
 
 
 def hear_helpers(

@@ -97,6 +97,29 @@ class Level1:
     chances: NDArray[np.float64]
 
 
+def keep_models(
+    levels: Sequence[Level1], regressors_kept: NDArray[np.bool_], classifiers_kept: NDArray[np.bool_]
+) -> tuple[Level1, ...]:
+    """Drop models, given as masks over those of all levels in order, and levels of which none is left."""
+    kept, first, second = [], 0, 0
+    for level in levels:
+        sizes = np.flatnonzero(regressors_kept[first : (first := first + len(level.names))])
+        chances = np.flatnonzero(classifiers_kept[second : (second := second + len(level.chance_names))])
+        if len(sizes) or len(chances):
+            kept.append(
+                Level1(
+                    level.view,
+                    tuple(level.names[i] for i in sizes),
+                    tuple(level.estimators[i] for i in sizes),
+                    level.sizes[:, sizes],
+                    tuple(level.chance_names[i] for i in chances),
+                    tuple(level.classifiers[i] for i in chances),
+                    level.chances[:, chances],
+                )
+            )
+    return tuple(kept)
+
+
 def predict_levels(
     levels: Sequence[Level1], inputs: Sequence[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
