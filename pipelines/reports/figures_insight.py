@@ -126,6 +126,7 @@ def effects(found: pa.Table, order: pa.Table, *, prop: Property) -> Figure:
 def single_prediction(effects_of: Sequence[Mapping[str, Any]], *, prop: Property, limit: int = 8) -> Figure:
     """What moved one prediction, the most first: bars to the right raise it."""
     rows = sorted(effects_of, key=lambda row: -abs(row["effect"]))[:limit]
+    rows = [row for row in rows if row["effect"]] or rows[:1]
     names = [f"{_name(row)} {number(row['effect'], 2)} " for row in rows]
     figure = canvas(
         height=90 + 26 * len(rows), xaxis_title=in_unit("Effect", prop), showlegend=False,
