@@ -177,8 +177,9 @@ def sql(
     """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
     Tables: sources, materials, observations, rejections, validations, feature_sets, features.<name>_v<version>,
-    training_sets, models, model_metrics, out_of_fold, learning_curves, predictions. Views: labels, labels_wide,
-    coverage, conflicts, lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
+    training_sets, models, model_metrics, out_of_fold, learning_curves, importances, effects, predictions. Views:
+    labels, labels_wide, coverage, conflicts, lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C
+    stops a statement.
     """
     from pipelines.cli_sql import interruptible
     from pipelines.output import write_result
@@ -216,6 +217,9 @@ def predict(
     ],
     property: PropertyOption = None,
     *,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell, too, which sources and descriptors move each prediction.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per formula.")] = False,
 ) -> None:
     """Predict a property: value, 90 % interval, domain, what each source says, measured neighbours, whom to cite."""
@@ -223,7 +227,7 @@ def predict(
     from pipelines.predictor import Predictor
 
     predictor = Predictor.load(property)
-    results = predictor.predict(formulas)
+    results = predictor.predict(formulas, explain=explain)
     print_predictions(out, results, as_json=as_json)
     if any(result.reason for result in results):
         raise typer.Exit(2)

@@ -24,6 +24,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from pipelines.reports.terminal import plain_table
+from pipelines.reports.vocabulary import spoken
 from schemas.errors import InputError, WorkError
 from schemas.properties import get_property
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pipelines.predictor import Prediction
 
 ROWS_SHOWN = 40
+EFFECTS_SHOWN = 6  # groups of descriptors, beside all sources; JSON has all
 _BATCH = 50_000
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
@@ -223,6 +225,10 @@ def _prediction_panel(result: Prediction) -> Panel:
         body.add_row(
             "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
         )
+    descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
+    for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_SHOWN]]:
+        what = effect.block if effect.kind == "source" else spoken(effect.block)
+        body.add_row("[dim]moved by[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {escape(what)}")
     return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
 
 

@@ -266,7 +266,7 @@ _TABLES = (
             Column("protocol", TEXT, "how materials were split: grouped_kfold, chemical_system"),
             Column("setting", TEXT, "strict, known_dft, without_dft, or a baseline"),
             Column("subset", TEXT, "all, or a class of materials"),
-            Column("metric", TEXT, "mae, rmse, r2, coverage_90, width_90, n …"),
+            Column("metric", TEXT, "mae, rmse, r2, coverage_90 (50, 60 …), width_90, n …"),
             Column("value", REAL, "the figure, in the property's unit where it has one"),
         ),
     ),
@@ -310,6 +310,29 @@ _TABLES = (
             Column("lower_90", REAL, "lower end of the 90 % interval"),
             Column("upper_90", REAL, "upper end of the 90 % interval"),
             Column("in_domain", TRUTH, "whether the material resembles the training part"),
+        ),
+    ),
+    Table(
+        "importances",
+        "how much one source, or one group of descriptors, carries an ensemble, in one fold",
+        (
+            _MODEL,
+            Column("fold", WHOLE, "which part of the materials was held out"),
+            Column("kind", TEXT, "source or descriptors"),
+            Column("block", TEXT, "the source, or what the descriptors are made from"),
+            Column("increase", REAL, "rise of the mean absolute error with the block exchanged between materials"),
+            Column("materials", WHOLE, "held-out materials looked at"),
+        ),
+    ),
+    Table(
+        "effects",
+        "how far one source, or one group of descriptors, moved the prediction of a held-out material",
+        (
+            _MODEL,
+            _MATERIAL,
+            Column("kind", TEXT, "source or descriptors"),
+            Column("block", TEXT, "the source, or what the descriptors are made from"),
+            Column("effect", REAL, "prediction minus its mean with the block of other materials, in the unit"),
         ),
     ),
     Table(

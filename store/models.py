@@ -6,6 +6,7 @@ Not here: training and predicting (`pipelines.learning`), nor the format of a mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -65,22 +66,18 @@ def record(
     model: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]] = (),
     out_of_fold: Sequence[Mapping[str, Any]] = (),
-    learning_curve: Sequence[Mapping[str, Any]] = (),
+    details: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> None:
     """Register a model with its evaluation; one that serves takes the place of its predecessor.
 
-    A model of the same id is replaced.
+    A model of the same id is replaced. `details` are rows of further tables about it, by table.
     """
     what = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
     with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:
         if model["serving"]:
             _retire(transaction, model)
-        for table, rows in (
-            ("models", [model]),
-            ("model_metrics", metrics),
-            ("out_of_fold", out_of_fold),
-            ("learning_curves", learning_curve),
-        ):
+        about = {"models": [model], "model_metrics": metrics, "out_of_fold": out_of_fold, **details}
+        for table, rows in about.items():
             transaction.con.execute(f"DELETE FROM {table} WHERE model_id = ?", [model["model_id"]])
             transaction.insert(
                 table, pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].arrow_schema)

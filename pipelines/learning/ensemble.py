@@ -54,6 +54,7 @@ class Stack:
         levels: Models that have a weight, by view.
         meta: What joins them, over the views in order.
         calibration: Turns sizes and chances into intervals.
+        further: The same at the levels `intervals.FURTHER`.
         errors: What error to expect of the value itself.
         neighbourhood: The training materials as points.
         domain: Where it may be trusted.
@@ -64,6 +65,7 @@ class Stack:
     levels: tuple[Level1, ...]
     meta: Meta
     calibration: intervals.Calibration
+    further: tuple[intervals.Calibration, ...]
     errors: Difficulty
     neighbourhood: Neighbourhood
     domain: domain.Domain
@@ -73,25 +75,43 @@ class Stack:
         self, features: NDArray[np.float64], material_ids: NDArray[np.str_], testimonies: Sequence[Testimony]
     ) -> StackPredictions:
         """Predict m materials from their descriptors and what the helpers say."""
-        inputs = [view_inputs(level.view, features, testimonies) for level in self.levels]
-        columns, chances = predict_levels(self.levels, inputs)
+        columns, sizes, chance = self._join(features, testimonies)
         nearest, distances = self.neighbourhood.nearest(features, NEIGHBOURS)
-        sizes, chance = self.meta.size(columns).clip(*self.bounds), self.meta.chance(chances)
         share = self.meta.share(chance)
         values = (sizes * share).clip(*self.bounds)
         spread = columns.std(axis=1)
-        lower, upper = self.calibration.interval(sizes, chance, self.calibration.difficulty.of(nearest, spread))
+        difficulty = self.calibration.difficulty.of(nearest, spread)
         expected = self.errors.of(nearest, disagreement(sizes, spread, chance))
+
+        def ends(calibration: intervals.Calibration) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            lower, upper = calibration.interval(sizes, chance, difficulty)
+            return np.minimum(lower, values).clip(*self.bounds), np.maximum(upper, values).clip(*self.bounds)
+
+        lower, upper = ends(self.calibration)
         return StackPredictions(
             values=values,
-            lower=np.minimum(lower, values).clip(*self.bounds),
-            upper=np.maximum(upper, values).clip(*self.bounds),
+            lower=lower,
+            upper=upper,
+            further=np.array([ends(calibration) for calibration in self.further]),
             chance=chance,
             in_domain=self.domain.contains(distances, expected, material_ids),
             columns=columns * share[:, None],
             nearest=nearest,
             distances=distances,
         )
+
+    def values(self, features: NDArray[np.float64], testimonies: Sequence[Testimony]) -> NDArray[np.float64]:
+        """The (m,) values alone, without interval and domain."""
+        _, sizes, chance = self._join(features, testimonies)
+        return (sizes * self.meta.share(chance)).clip(*self.bounds)
+
+    def _join(
+        self, features: NDArray[np.float64], testimonies: Sequence[Testimony]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """What each regressor says, (m, c); the joint sizes and chances, (m,)."""
+        inputs = [view_inputs(level.view, features, testimonies) for level in self.levels]
+        columns, chances = predict_levels(self.levels, inputs)
+        return columns, self.meta.size(columns).clip(*self.bounds), self.meta.chance(chances)
 
 
 def disagreement(
@@ -105,12 +125,14 @@ def disagreement(
 class StackPredictions:
     """Predictions of a stack: (m,) arrays; `columns` (m, c) by regressor; `nearest`, `distances` (m, k).
 
-    `chance` is that of not being zero, 1 where zero is no class of its own.
+    `chance` is that of not being zero, 1 where zero is no class of its own; `further` (levels, 2, m) holds the lower
+    and upper ends at the levels `intervals.FURTHER`.
     """
 
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    further: NDArray[np.float64]
     chance: NDArray[np.float64]
     in_domain: NDArray[np.bool_]
     columns: NDArray[np.float64]
@@ -340,20 +362,19 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
     sizes, spread = sizes.clip(*bounds), columns.std(axis=1)
     errors = fit_difficulty(np.abs((sizes * share).clip(*bounds) - values))
     expected = errors.of(training.nearest, disagreement(sizes, spread, chance))
+
+    def calibrated(confidence: float) -> intervals.Calibration:
+        return intervals.calibrate(
+            values, sizes, chance, training.nearest, spread, hurdle=training.hurdle, silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1), confidence=confidence,
+        )  # fmt: skip
+
     return Stack(
         setting=setting,
         levels=levels,
         meta=meta.used(),
-        calibration=intervals.calibrate(
-            values,
-            sizes,
-            chance,
-            training.nearest,
-            spread,
-            hurdle=training.hurdle,
-            silent=share == 0,
-            trained=1 - 1 / (int(training.folds.max()) + 1),
-        ),
+        calibration=calibrated(intervals.CONFIDENCE),
+        further=tuple(map(calibrated, intervals.FURTHER)),
         errors=errors,
         neighbourhood=training.neighbourhood,
         domain=domain.fit_domain(training.distances, expected, samples.material_ids),

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.learning.ensemble import VALUE_RANGE, StackPredictions, fit_stack, fit_training, hear_helpers
+from pipelines.learning.ensemble import VALUE_RANGE, Stack, fit_stack, fit_training, hear_helpers
 from pipelines.learning.errors import LeakageError
+from pipelines.learning.intervals import FURTHER
 from pipelines.learning.level1 import Setting, Testimony
 from pipelines.learning.protocols import Part, Protocol, classes
 from pipelines.learning.samples import Samples, target_values
 from pipelines.learning.threads import CORES, one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +50,7 @@ class Metrics:
         r2: Share of the variance explained; NaN when the values are all equal.
         coverage_90: Share of measured values inside the interval; NaN for baselines, which make none.
         width_90: Mean width of the interval; NaN for baselines.
+        further: Coverage at each of the levels `intervals.FURTHER`; NaN for baselines.
     """
 
     protocol: str
@@ -60,11 +62,15 @@ class Metrics:
     r2: float
     coverage_90: float
     width_90: float
+    further: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Predictions of one model for the tested rows of a protocol, none trained on: (t,) arrays in the rows' order."""
+    """Predictions of one model for the tested rows of a protocol, none trained on: (t,) arrays in the rows' order.
+
+    `further` is (levels, 2, t): lower and upper ends at the levels `intervals.FURTHER`.
+    """
 
     protocol: str
     model: str
@@ -73,8 +79,19 @@ class HeldOut:
     values: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
+    further: NDArray[np.float64]
     in_domain: NDArray[np.bool_]
     fold: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One fold while its models are there: the stacks, and the held-out materials with what the helpers say of them."""
+
+    number: int
+    stacks: Mapping[Setting, Stack]
+    unseen: Samples
+    asked: Sequence[Testimony]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,7 @@ def evaluate(
     protocol: Protocol,
     bounds: tuple[float, float] = VALUE_RANGE,
     seed: int = 0,
+    look: Callable[[Fold], None] | None = None,
 ) -> Evaluation:
     """Evaluate the three settings and the baselines under one protocol.
 
@@ -115,6 +133,7 @@ def evaluate(
         protocol: How rows are tested; inner folds are chosen alike.
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
+        look: Called with every fold while its models are there; they are not kept.
 
     Raises:
         LeakageError: when a helper model was trained on a group of the target.
@@ -134,9 +153,14 @@ def evaluate(
             )
             test = row[part.rows]
             seen, unseen = _training_part(target, part), target.take(part.asked)
-            for setting, said in _judge_part(target, testimonies, protocol, part, settings, bounds, seed).items():
-                for name in ("values", "lower", "upper", "in_domain"):
-                    getattr(held_out[setting], name)[test] = getattr(said, name)[part.place]
+            asked = [testimony.take(part.asked) for testimony in testimonies]
+            stacks = _fit_part(target, testimonies, protocol, part, settings, bounds, seed)
+            for setting, stack in stacks.items():
+                said = stack.predict(unseen.features, unseen.material_ids, asked)
+                for name in ("values", "lower", "upper", "in_domain", "further"):
+                    getattr(held_out[setting], name)[..., test] = getattr(said, name)[..., part.place]
+            if look is not None:
+                look(Fold(part.fold, stacks, unseen, asked))
             held_out[MEAN].values[test] = part.values.mean()
             held_out[SINGLE].values[test] = _single(seen, unseen.features, seed)[part.place]
     metrics = [m for result in held_out.values() for m in _measure(result, protocol.zero_class)]
@@ -179,9 +203,11 @@ def learning_curve(
         sizes[share] = float(np.mean([len(part.told) for part in fewer]))
         for part in fewer:
             with one_thread():
-                found = _judge_part(target, testimonies, protocol, part, settings, bounds, seed)
-            for setting, answer in found.items():
-                said[setting, share][part.rows] = answer.values[part.place]
+                stacks = _fit_part(target, testimonies, protocol, part, settings, bounds, seed)
+                asked = [testimony.take(part.asked) for testimony in testimonies]
+                for setting, stack in stacks.items():
+                    answer = stack.values(target.features[part.asked], asked)
+                    said[setting, share][part.rows] = answer[part.place]
     position = np.searchsorted(protocol.tested, rows)
     subsets = {"all": np.ones(len(rows), dtype=bool), **classes(protocol.measured[rows], protocol.zero_class)}
     points = []
@@ -208,7 +234,7 @@ def _training_part(target: Samples, part: Part) -> Samples:
     return replace(target.take(part.told), values=part.values[:, None])
 
 
-def _judge_part(
+def _fit_part(
     target: Samples,
     testimonies: Sequence[Testimony],
     protocol: Protocol,
@@ -216,37 +242,28 @@ def _judge_part(
     settings: Sequence[Setting],
     bounds: tuple[float, float],
     seed: int,
-) -> dict[Setting, StackPredictions]:
-    return judge(
-        _training_part(target, part),
-        protocol.units[part.told],
-        [testimony.take(part.told) for testimony in testimonies],
-        target.take(part.asked),
-        [testimony.take(part.asked) for testimony in testimonies],
-        settings,
-        bounds,
-        seed,
-    )
+) -> dict[Setting, Stack]:
+    told = [testimony.take(part.told) for testimony in testimonies]
+    seen, unseen = _training_part(target, part), target.take(part.asked)
+    return fit_stacks(seen, protocol.units[part.told], told, unseen, settings, bounds, seed)
 
 
-def judge(
+def fit_stacks(
     seen: Samples,
     units: NDArray[np.intp],
     told: Sequence[Testimony],
     unseen: Samples,
-    asked: Sequence[Testimony],
     settings: Sequence[Setting],
     bounds: tuple[float, float],
     seed: int,
-) -> dict[Setting, StackPredictions]:
-    """Fit everything on some materials and predict others; what these measure is not looked at.
+) -> dict[Setting, Stack]:
+    """Fit everything on some materials, to predict others; these are looked at to make sure that they are others.
 
     Args:
         seen: The training materials, with their (n,) `units`, which inner folds keep whole.
         units: What inner folds keep together.
         told: What the helpers say about them.
         unseen: The test materials.
-        asked: What the helpers say about these.
         settings: Which settings to fit.
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
@@ -258,19 +275,16 @@ def judge(
     if common.size:
         raise LeakageError(f"{common.size} test materials are trained on too, such as {common[0]}; leave them out")
     training = fit_training(seen, units, told, settings, seed)
-    return {
-        setting: fit_stack(training, setting, bounds).predict(unseen.features, unseen.material_ids, asked)
-        for setting in settings
-    }
+    return {setting: fit_stack(training, setting, bounds) for setting in settings}
 
 
 def _blank(protocol: Protocol, model: str, target: Samples, tested: NDArray[np.intp]) -> HeldOut:
     values, lower, upper = np.full((3, len(tested)), np.nan)
     outside = np.zeros(len(tested), dtype=bool)
     names = target.material_ids[protocol.which[tested]]
-    return HeldOut(
-        protocol.name, model, names, protocol.measured[tested], values, lower, upper, outside, protocol.folds[tested]
-    )
+    further = np.full((len(FURTHER), 2, len(tested)), np.nan)
+    measured, folds = protocol.measured[tested], protocol.folds[tested]
+    return HeldOut(protocol.name, model, names, measured, values, lower, upper, further, outside, folds)
 
 
 def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -314,11 +328,16 @@ def error_figures(predicted: NDArray[np.float64], measured: NDArray[np.float64])
 def _errors(result: HeldOut, subset: str, rows: NDArray[np.bool_]) -> Metrics:
     measured, lower, upper = result.measured[rows], result.lower[rows], result.upper[rows]
     has_intervals = not np.isnan(lower).any()
+
+    def coverage(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
+        return float(((low <= measured) & (measured <= high)).mean()) if has_intervals else float("nan")
+
     return Metrics(
         protocol=result.protocol,
         model=result.model,
         subset=subset,
         **error_figures(result.values[rows], measured),
-        coverage_90=float(((lower <= measured) & (measured <= upper)).mean()) if has_intervals else float("nan"),
+        coverage_90=coverage(lower, upper),
         width_90=float((upper - lower).mean()) if has_intervals else float("nan"),
+        further=tuple(coverage(low[rows], high[rows]) for low, high in result.further),
     )

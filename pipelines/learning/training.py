@@ -24,6 +24,8 @@ import pyarrow as pa
 from pipelines.learning import persistence
 from pipelines.learning.ensemble import Ensemble, train_ensemble
 from pipelines.learning.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
+from pipelines.learning.insight import Insight
+from pipelines.learning.intervals import FURTHER
 from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
@@ -109,12 +111,17 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
     protocols = [split_protocol(samples, split, spec.predicts.zero_class, SEED) for split in _SPLITS]
     protocols[1:] = [protocol.shortened(_ENOUGH) for protocol in protocols[1:]]
-    evaluations = [evaluate(samples, helpers, helper_samples, each, bounds, SEED) for each in protocols]
+    insight = Insight(spec.helpers, target.descriptors, len(samples), SEED)
+    evaluations = [
+        evaluate(samples, helpers, helper_samples, each, bounds, SEED, None if place else insight.look)
+        for place, each in enumerate(protocols)
+    ]
     curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, SEED)
     log.info("%s: fitting the ensemble", spec.name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
     parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations, curve)
+    details = {"learning_curves": list(map(_point, curve)), **insight.found}
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations, details)
     return Trained(model_id, anew=True)
 
 
@@ -297,7 +304,7 @@ def _register(
     source: str | None,
     parameters: Mapping[str, Any],
     evaluations: Iterable[Evaluation],
-    curve: Iterable[CurvePoint] = (),
+    details: Mapping[str, list[dict[str, Any]]] = MappingProxyType({}),
 ) -> None:
     path = models.model_path(model_id)
     content = persistence.dumps(model)
@@ -334,14 +341,15 @@ def _register(
                 "value": noise,
             }
         )
-    points = [{"model_id": model_id, **_point(each)} for each in curve]
-    models.record(lake, row, metrics, out_of_fold, points)
+    about = {table: [{"model_id": model_id, **each} for each in rows] for table, rows in details.items()}
+    models.record(lake, row, metrics, out_of_fold, about)
     if source is None and models.may_serve(lake, model_id, spec.name):
         models.promote(lake, row)
 
 
 def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values = {name: float(getattr(found, name)) for name in _FIGURES}
+    values |= {f"coverage_{100 * level:.0f}": share for level, share in zip(FURTHER, found.further, strict=True)}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
 

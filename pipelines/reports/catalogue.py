@@ -170,7 +170,8 @@ def write_catalogue(lake: Lake, fresh_for: Mapping[str, float]) -> Path:
         for row in found["sources"]
         if row["source"] in fresh_for and row["refreshed_at"] is not None
     }
-    text = render_plain("catalogue.html", {"found": found, "due": due})
+    reports = sorted({row["property"] for row in found["models"] if row["source"] is None and row["serving"]})
+    text = render_plain("catalogue.html", {"found": found, "due": due, "reports": reports})
     path = catalogue_path(lake)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

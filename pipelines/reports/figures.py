@@ -1,56 +1,43 @@
-"""The report's figures: functions of Arrow tables (and findings) that return a plotly Figure.
+"""Figures of predictions held against measurements: functions of Arrow tables (and findings) that return a Figure.
 
 Every text that comes from data is escaped, because plotly reads its texts as a kind of HTML. No WebGL, so that the page
-also draws where scripts may not compile code. Not here: the page around the figures.
+also draws where scripts may not compile code. Not here: figures of the data (`figures_data`), of what carries the
+predictions (`figures_insight`), the maps (`figures_views`), and the page around them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from pipelines.reports.findings import Coverage, Figures, protocols, select, settings
-from pipelines.reports.periodic_table import COLUMNS, PLACES, ROWS
-from pipelines.reports.vocabulary import BLUE, GREEN, GREY, ORANGE, SETTING_COLOURS, SKY, VERMILLION, count, number
+from pipelines.reports.canvas import CLOSED, OPEN, canvas, in_unit, unit_of
+from pipelines.reports.findings import Calibration, Comparison, Coverage, Figures, protocols, select, settings
+from pipelines.reports.vocabulary import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SETTING_COLOURS,
+    SKY,
+    VERMILLION,
+    count,
+    number,
+    spoken,
+)
 from schemas.properties import Property
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_GRID = {
-    "gridcolor": "#E5E7EB",
-    "zerolinecolor": "#D1D5DB",
-    "linecolor": "#9CA3AF",
-    "showline": True,
-    "ticks": "outside",
-}
-CLOSED, OPEN = 0, 100  # plotly's numbers of the marks "circle" and "circle-open"
-_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)
+_FEW = 600  # materials of which each is drawn
+_LINES = (BLUE, GREEN, ORANGE, VERMILLION, SKY)
+_MARKS = ("circle", "diamond", "square", "triangle-up", "cross")
+_VERDICTS = (("better", GREEN, "circle"), ("no clear difference", GREY, "diamond"), ("worse", VERMILLION, "square"))
 _SUBSETS = (("all", BLUE, "circle"), ("in domain", GREEN, "diamond"), ("out of domain", ORANGE, "square"))
-
-
-def _figure(*, height: int, **layout: Any) -> Figure:
-    from plotly.graph_objects import Figure  # deferred: 0.4 s
-
-    figure = Figure()
-    figure.update_layout(
-        template="none",
-        height=height,
-        font={"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "#1F2937"},
-        margin={"l": 70, "r": 20, "t": 30, "b": 60},
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-        hoverlabel={"bgcolor": "white", "font": {"color": "#1F2937"}},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )
-    figure.update_layout(**layout)
-    figure.update_xaxes(**_GRID, automargin=True)
-    figure.update_yaxes(**_GRID, automargin=True)
-    return figure
 
 
 def parity(out_of_fold: pa.Table, *, prop: Property, protocol: str, choice: str) -> Figure:
@@ -58,7 +45,7 @@ def parity(out_of_fold: pa.Table, *, prop: Property, protocol: str, choice: str)
 
     Filled marks are in the domain, open ones outside it. Numbers keep 32 bits: they are drawn, not computed with.
     """
-    figure = _figure(
+    figure = canvas(
         height=620,
         xaxis_title=f"Measured: {escape(prop.label)}",
         yaxis_title=f"Predicted: {escape(prop.label)}",
@@ -83,7 +70,7 @@ def _add_setting(figure: Figure, part: pa.Table, *, setting: str, prop: Property
     """Marks and intervals of one setting, switched together in the legend."""
     visible = True if shown else "legendonly"
     colour = SETTING_COLOURS.get(setting, BLUE)
-    unit = "" if prop.unit == "1" else f" {escape(prop.unit)}"
+    unit = unit_of(prop)
     figure.add_scatter(
         **_interval_lines(part), mode="lines", line={"color": colour, "width": 1}, opacity=0.35, hoverinfo="skip",
         legendgroup=setting, showlegend=False, visible=visible,
@@ -135,10 +122,10 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 
 def errors_by_setting(figures: Figures, *, prop: Property) -> Figure:
     """MAE of every setting, one group of bars per protocol."""
-    figure = _figure(
+    figure = canvas(
         height=360,
         barmode="group",
-        yaxis_title="Mean absolute error" + ("" if prop.unit == "1" else f" ({escape(prop.unit)})"),
+        yaxis_title=in_unit("Mean absolute error", prop),
         bargap=0.25,
         bargroupgap=0.08,
     )
@@ -157,9 +144,9 @@ def errors_by_setting(figures: Figures, *, prop: Property) -> Figure:
 
 def interval_coverage(coverages: Sequence[Coverage]) -> Figure:
     """Share of held-out materials inside their 90 % interval, with the share's own 95 % uncertainty."""
-    figure = _figure(
+    figure = canvas(
         height=110 + 26 * len({(c.protocol, c.setting, c.subset) for c in coverages}),
-        xaxis_title="Held-out materials inside their 90 % interval (%)",
+        xaxis_title="Inside their 90 % interval (%)",
     )
     lowest = min([70.0, *(100 * coverage.lower - 2 for coverage in coverages)])
     figure.add_vrect(x0=87, x1=93, fillcolor="#D1FAE5", opacity=0.6, line_width=0, layer="below")
@@ -190,97 +177,80 @@ def _coverage_name(row: Coverage) -> str:
     return f"{escape(row.protocol)} · {escape(row.setting)} · {row.subset} ({count(row.materials)}) "
 
 
-def periodic_coverage(counts: Mapping[str, int]) -> Figure:
-    """How many labelled materials contain each element, on the periodic table; the colour scale is logarithmic."""
-    blank = ROWS - 2  # a thin empty row sets the f-block apart
-    shape = (ROWS + 1, COLUMNS)
-    colour, text = np.full(shape, np.nan), np.full(shape, "", dtype=object)
-    hover = np.full(shape, "", dtype=object)
-    for z, (symbol, (row, column)) in enumerate(PLACES.items(), start=1):
-        at = (row if row < blank else row + 1, column)
-        known = counts.get(symbol, 0)
-        colour[at] = np.log10(known) if known else -0.35
-        text[at] = f"<b>{symbol}</b><br>{count(known) if known else '·'}"
-        hover[at] = f"{symbol} ({z}): {count(known)} labelled material{'' if known == 1 else 's'}"
-    top = max(1.0, float(np.nanmax(colour)))
-    ticks = [tick for tick in _COUNTS if np.log10(tick) <= top]
-    edges = [*range(ROWS - 1), ROWS - 1.7, *(ROWS - 0.7 + row for row in range(2))]
-    figure = _figure(height=585, margin={"l": 10, "r": 10, "t": 34, "b": 10})
-    zero = 0.35 / (top + 0.35)
-    stops = ["#DCEBF7", "#A9D1EC", SKY, "#2B8CC4", BLUE, "#003B5C"]
-    scale = [[0, "#F1F1EF"], [zero * 0.9, "#F1F1EF"]]
-    scale += [[zero * 0.9 + (1 - zero * 0.9) * step / (len(stops) - 1), stop] for step, stop in enumerate(stops)]
-    figure.add_heatmap(
-        z=colour, x=list(range(COLUMNS + 1)), y=edges, zmin=-0.35, zmax=top, xgap=2, ygap=2, colorscale=scale,
-        text=text, texttemplate="%{text}", textfont={"size": 12}, customdata=hover, hoverongaps=False,
-        hovertemplate="%{customdata}<extra></extra>",
-        colorbar={
-            "title": {"text": "materials", "side": "top"}, "orientation": "h", "len": 0.36, "thickness": 12,
-            "x": 0.4, "y": 0.83, "yanchor": "bottom", "tickvals": [-0.35, *np.log10(ticks)],
-            "ticktext": ["0", *(count(tick) for tick in ticks)],
-        },
-    )  # fmt: skip
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, autorange="reversed")
-    return figure
-
-
-def source_overlap(overlap: pa.Table, *, limit: int = 20) -> Figure:
-    """How many materials each exact combination of sources knows: bars over a matrix of dots (an UpSet plot)."""
-    rows = overlap.slice(0, limit).to_pylist()
-    names = sorted({source for row in rows for source in row["sources"]})
-    totals = {name: sum(row["materials"] for row in overlap.to_pylist() if name in row["sources"]) for name in names}
-    labels = {name: f"{escape(name)} ({count(totals[name])}) " for name in names}
-    figure = _figure(height=280 + 34 * len(names), showlegend=False, margin={"l": 70, "r": 20, "t": 40, "b": 10})
-    places = list(range(len(rows)))
-    figure.add_bar(
-        x=places, y=[row["materials"] for row in rows], marker_color=BLUE, width=0.4, cliponaxis=False,
-        text=[count(row["materials"]) for row in rows], textposition="outside",
-        hovertext=[" and ".join(escape(name) for name in row["sources"]) for row in rows],
-        hovertemplate="%{hovertext}<br>%{text} materials<extra></extra>",
-    )  # fmt: skip
+def calibration_curve(curves: Sequence[Calibration]) -> Figure:
+    """Nominal against empirical coverage, one line per subset; whiskers on the line of all materials."""
+    figure = canvas(
+        height=460,
+        xaxis_title="Nominal level of the interval (%)",
+        yaxis_title="Held-out materials inside it (%)",
+    )
+    span = [min(45.0, *(100 * low for curve in curves for low in curve.shares)) - 3, 101]
     figure.add_scatter(
-        x=[place for place in places for _ in names], y=[labels[name] for _ in places for name in names],
-        mode="markers", marker={"color": "#E5E7EB", "size": 14}, yaxis="y2", hoverinfo="skip",
+        x=span, y=span, mode="lines", line={"color": GREY, "dash": "dash", "width": 1}, name="as promised",
+        hoverinfo="skip",
     )  # fmt: skip
-    for place, row in enumerate(rows):
-        members = [labels[name] for name in names if name in row["sources"]]
+    for place, curve in enumerate(curves):
+        shares = 100 * np.array(curve.shares)
+        whiskers = {
+            "type": "data", "symmetric": False, "thickness": 1.5,
+            "array": 100 * np.array(curve.upper) - shares, "arrayminus": shares - 100 * np.array(curve.lower),
+        }  # fmt: skip
         figure.add_scatter(
-            x=[place] * len(members), y=members, mode="lines+markers", marker={"color": BLUE, "size": 14},
-            line={"color": BLUE, "width": 3}, yaxis="y2", hoverinfo="skip",
+            x=100 * np.array(curve.levels), y=shares, mode="lines+markers",
+            name=f"{escape(spoken(curve.subset))} ({count(curve.materials)})",
+            line={"color": _LINES[place % len(_LINES)], "dash": "solid" if curve.subset == "all" else "dot"},
+            marker={"size": 8, "symbol": _MARKS[place % len(_MARKS)]},
+            error_y=whiskers if curve.subset == "all" else None,
+            hovertemplate="%{x:.0f} % promised, %{y:.1f} % inside<extra>%{fullData.name}</extra>",
         )  # fmt: skip
-    split = 0.16 + 0.04 * len(names)
-    figure.update_layout(
-        yaxis={"domain": [min(split, 0.6), 1], "title": "Materials", "rangemode": "tozero"},
-        yaxis2={"domain": [0, min(split, 0.6) - 0.05], "automargin": True, "showgrid": False, "showline": False,
-                "zeroline": False, "ticks": "", "range": [-0.6, len(names) - 0.4]},
-        xaxis={"visible": False, "range": [-0.7, max(len(rows), 3) - 0.3], "anchor": "y2"},
-    )  # fmt: skip
+    figure.update_xaxes(range=[45, 100])
+    figure.update_yaxes(range=span)
     return figure
 
 
-def rejections_by_rule(rejections: pa.Table) -> Figure:
-    """Refused records per rule, stacked by source; the commonest rule on top."""
-    rows = rejections.to_pylist()
-    rules = sorted({row["rule_id"] for row in rows}, key=lambda rule: (-_total(rows, rule), rule))
-    figure = _figure(height=130 + 34 * len(rules), barmode="stack", xaxis_title="Refused records")
-    palette = (BLUE, ORANGE, GREEN, VERMILLION, SKY, GREY)
-    for place, source in enumerate(sorted({row["source"] for row in rows})):
-        amounts = {row["rule_id"]: row["records"] for row in rows if row["source"] == source}
-        figure.add_bar(
-            y=[f"{escape(rule)} " for rule in rules], x=[amounts.get(rule, 0) for rule in rules], orientation="h",
-            name=escape(source), marker_color=palette[place % len(palette)],
-            hovertemplate="%{y}<br>%{x:,} records<extra>%{fullData.name}</extra>",
+def residuals(part: pa.Table, *, prop: Property) -> Figure:
+    """Predicted minus measured by class and domain: boxes from quarter to quarter, and marks while they are few."""
+    inside = np.array(part["in_domain"].to_pylist(), dtype=bool)
+    zero = part["measured"].to_numpy() == 0
+    errors = _column(part, "value") - _column(part, "measured")
+    names = np.array([escape(name) for name in part["material_id"].to_pylist()], dtype=object)
+    classes = {"all": np.ones(len(errors), dtype=bool)}
+    if prop.zero_class is not None:
+        classes = {prop.zero_class: zero, f"non-{prop.zero_class}": ~zero}
+    figure = canvas(height=420, yaxis_title=in_unit("Predicted minus measured", prop), boxmode="group", boxgap=0.4)
+    for subset, rows, colour in (("in domain", inside, GREEN), ("out of domain", ~inside, ORANGE)):
+        chosen = [(name, mask & rows) for name, mask in classes.items() if (mask & rows).any()]
+        if not chosen:
+            continue
+        labels = [f"{escape(name)}" for name, mask in chosen for _ in range(int(mask.sum()))]
+        order = np.concatenate([np.flatnonzero(mask) for _, mask in chosen])
+        figure.add_box(
+            x=labels, y=errors[order], name=f"{subset} ({count(int(rows.sum()))})", text=names[order].tolist(),
+            boxpoints="all" if len(errors) <= _FEW else "outliers", jitter=0.6, pointpos=0, fillcolor="rgba(0,0,0,0)",
+            line={"color": colour, "width": 1.5}, marker={"color": colour, "size": 4, "opacity": 0.55},
+            hovertemplate="%{text}: %{y:.3~g}" + unit_of(prop) + "<extra>%{fullData.name}</extra>", hoveron="points",
         )  # fmt: skip
-    for rule in rules:
-        figure.add_annotation(
-            x=_total(rows, rule), y=f"{escape(rule)} ", text=count(_total(rows, rule)), showarrow=False,
-            xanchor="left", xshift=5,
-        )  # fmt: skip
-    figure.update_yaxes(autorange="reversed", showline=False, ticks="")
-    figure.update_layout(showlegend=True, margin={"r": 60})
+    figure.add_hline(y=0, line={"color": GREY, "dash": "dash", "width": 1})
+    figure.update_xaxes(showgrid=False, title="all materials" if prop.zero_class is None else "Measured class",
+                        showticklabels=prop.zero_class is not None)  # fmt: skip
+    figure.update_layout(showlegend=True)
     return figure
 
 
-def _total(rows: Sequence[Mapping[str, Any]], rule: str) -> int:
-    return sum(row["records"] for row in rows if row["rule_id"] == rule)
+def what_dft_added(rows: Sequence[Comparison], *, prop: Property) -> Figure:
+    """The change of the MAE by computed data, with its 95 % interval: left of 0 is better."""
+    names = [f"{escape(row.protocol)} · {escape(row.setting)} · {escape(row.subset)} " for row in rows]
+    figure = canvas(height=130 + 30 * len(rows), xaxis_title=in_unit("Change of the mean absolute error", prop))
+    figure.add_vline(x=0, line={"color": GREY, "dash": "dash", "width": 1})
+    for verdict, colour, symbol in _VERDICTS:
+        of = [place for place, row in enumerate(rows) if row.verdict == verdict]
+        if of:
+            figure.add_scatter(
+                x=[rows[place].difference for place in of], y=[names[place] for place in of], mode="markers",
+                name=verdict, marker={"color": colour, "size": 10, "symbol": symbol},
+                error_x={"type": "data", "array": [rows[place].margin or 0.0 for place in of], "thickness": 1.5},
+                hovertemplate="%{y}<br>%{x:+.3~g}" + unit_of(prop) + "<extra>%{fullData.name}</extra>",
+            )  # fmt: skip
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    figure.update_layout(showlegend=True)
+    return figure

@@ -5,14 +5,16 @@ Pure functions of the tables that `queries` returns. Every sentence says better 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.learning.samples import elements_of
 from pipelines.reports.vocabulary import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
 from schemas.properties import Property
 
@@ -100,10 +102,16 @@ class Comparison:
 
     protocol: str
     setting: str
+    subset: str  # "all", or a class of materials
     mae: float
     mae_without: float
     margin: float | None  # half width of the 95 % interval of the paired difference; None when it can't be told
     verdict: str  # "better", "worse" or "no clear difference"
+
+    @property
+    def difference(self) -> float:
+        """MAE with computed data minus MAE without: negative is better."""
+        return self.mae - self.mae_without
 
     def sentence(self, unit: str) -> str:
         """The comparison in words."""
@@ -112,23 +120,31 @@ class Comparison:
         return f"Computed data {made}: {figures}."
 
 
-def what_dft_added(figures: Figures, out_of_fold: pa.Table) -> list[Comparison]:
-    """With and without computed sources, per protocol and setting.
+def what_dft_added(figures: Figures, out_of_fold: pa.Table, zero_class: str | None = None) -> list[Comparison]:
+    """With and without computed sources, per protocol, setting and class of materials.
 
     Where both settings predicted the same materials, the verdict is "better" or "worse" only when the 95 % interval
-    (normal approximation, 1.96 standard errors) of the mean paired difference of absolute errors excludes 0.
+    (1.96 standard errors) of the mean paired difference of absolute errors excludes 0. Compounds of the same elements
+    are not taken as independent: the error is that of the mean over chemical systems (Liang & Zeger 1986,
+    doi:10.1093/biomet/73.1.13).
     """
     comparisons = []
+    subsets = ("all",) if zero_class is None else ("all", zero_class, f"non-{zero_class}")
     for protocol in protocols(figures):
-        without = figures.get((protocol, "without_dft", "all", "mae"))
         for setting in ("known_dft", "strict"):
-            mae = figures.get((protocol, setting, "all", "mae"))
-            if mae is None or without is None:
-                continue
-            margin = _paired_margin(out_of_fold, protocol, setting)
-            clear = abs(mae - without) > (margin or 0.0)
-            verdict = ("better" if mae < without else "worse") if clear else "no clear difference"
-            comparisons.append(Comparison(protocol, setting, mae, without, margin, verdict))
+            for subset in subsets:
+                mae = figures.get((protocol, setting, subset, "mae"))
+                without = figures.get((protocol, "without_dft", subset, "mae"))
+                if mae is None or without is None:
+                    continue
+                rows = out_of_fold
+                if subset != "all":
+                    zero = pc.field("measured") == 0
+                    rows = out_of_fold.filter(zero if subset == zero_class else ~zero)
+                margin = _paired_margin(rows, protocol, setting)
+                clear = abs(mae - without) > (margin or 0.0)
+                verdict = ("better" if mae < without else "worse") if clear else "no clear difference"
+                comparisons.append(Comparison(protocol, setting, subset, mae, without, margin, verdict))
     return comparisons
 
 
@@ -138,10 +154,18 @@ def _paired_margin(out_of_fold: pa.Table, protocol: str, setting: str) -> float 
         for of in (setting, "without_dft")
         if (part := select(out_of_fold, protocol, of)).num_rows
     }
-    if len(errors) < 2 or errors[setting].keys() != errors["without_dft"].keys() or len(errors[setting]) < 2:
+    if len(errors) < 2 or errors[setting].keys() != errors["without_dft"].keys():
         return None
-    difference = np.array([error - errors["without_dft"][material] for material, error in errors[setting].items()])
-    return float(1.96 * difference.std(ddof=1) / sqrt(difference.size))
+    materials = list(errors[setting])
+    difference = np.array([errors[setting][material] - errors["without_dft"][material] for material in materials])
+    systems, system_of = np.unique(
+        ["-".join(sorted(elements)) for elements in elements_of(materials)], return_inverse=True
+    )
+    if len(systems) < 2:
+        return None
+    of_system = np.bincount(system_of, weights=difference - difference.mean())
+    scatter = float((of_system**2).sum()) * len(systems) / (len(systems) - 1)
+    return 1.96 * sqrt(scatter) / len(difference)
 
 
 def _absolute_errors(part: pa.Table) -> list[float]:
@@ -149,9 +173,70 @@ def _absolute_errors(part: pa.Table) -> list[float]:
     return errors
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How often intervals held the measured value, level by level, over one subset of the held-out materials.
+
+    `levels` and `shares` are fractions, `lower` and `upper` the 95 % Wilson intervals of the shares.
+    """
+
+    subset: str
+    materials: int
+    levels: tuple[float, ...]
+    shares: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+def calibration(figures: Figures, place: tuple[str, str], zero_class: str | None = None) -> list[Calibration]:
+    """Nominal against empirical coverage of one (protocol, setting), for those subsets that were evaluated."""
+    found = []
+    classes = () if zero_class is None else (zero_class, f"non-{zero_class}")
+    for subset in ("all", "in_domain", "out_of_domain", *classes):
+        n = int(figures.get((*place, subset, "n"), 0))
+        shares = {
+            int(metric.removeprefix("coverage_")) / 100: value
+            for (*at, of, metric), value in figures.items()
+            if (*at,) == place and of == subset and metric.startswith("coverage_")
+        }
+        if n and shares:
+            levels = tuple(sorted(shares))
+            ends = [_wilson(shares[level], n) for level in levels]
+            found.append(
+                Calibration(
+                    subset,
+                    n,
+                    levels,
+                    tuple(shares[level] for level in levels),
+                    tuple(low for low, _ in ends),
+                    tuple(high for _, high in ends),
+                )
+            )
+    return found
+
+
 def select(out_of_fold: pa.Table, protocol: str, setting: str) -> pa.Table:
     """The out-of-fold predictions of one protocol and setting."""
     return out_of_fold.filter((pc.field("protocol") == protocol) & (pc.field("setting") == setting))
+
+
+def telling_materials(part: pa.Table, known: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """A few predictions worth explaining, among the `known` materials: (why it was chosen, its row), each once."""
+    rows = [row for row in part.to_pylist() if row["material_id"] in known]
+    by_value = sorted(rows, key=lambda row: (row["value"], row["material_id"]))
+    by_error = sorted(rows, key=lambda row: (abs(row["value"] - row["measured"]), row["material_id"]))
+    wanted = (
+        ("the highest prediction", by_value[::-1]),
+        ("the lowest prediction", by_value),
+        ("the largest error", by_error[::-1]),
+        ("a usual error", by_error[len(by_error) // 2 :]),
+    )
+    chosen: dict[str, tuple[str, dict[str, Any]]] = {}
+    for why, candidates in wanted:
+        fresh = next((row for row in candidates if row["material_id"] not in chosen), None)
+        if fresh is not None:
+            chosen[fresh["material_id"]] = (why, fresh)
+    return list(chosen.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +277,13 @@ def interval_coverage(out_of_fold: pa.Table) -> list[Coverage]:
 
 def _coverage(protocol: str, setting: str, subset: str, rows: pa.Table) -> Coverage:
     held = pc.and_(pc.less_equal(rows["lower_90"], rows["measured"]), pc.less_equal(rows["measured"], rows["upper_90"]))
-    n, share, z = rows.num_rows, float(pc.mean(held).as_py()), 1.96
+    share = float(pc.mean(held).as_py())
+    return Coverage(protocol, setting, subset, share, *_wilson(share, rows.num_rows), rows.num_rows)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of n."""
+    z = 1.96
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Coverage(protocol, setting, subset, share, centre - half, centre + half, n)
+    return centre - half, centre + half

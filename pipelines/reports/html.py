@@ -29,9 +29,16 @@ const plots = [...document.querySelectorAll("script[type='application/json']")].
   Plotly.newPlot(place, traces, layout, options);
   return place;
 });
-const fit = size => plots.forEach(place => Plotly.relayout(place, size));
-addEventListener("beforeprint", () => fit({width: 680, autosize: false}));
-addEventListener("afterprint", () => fit({width: null, autosize: true}));
+const heights = plots.map(place => place.layout.height);
+const onPaper = (place, i) => Plotly.relayout(place, place.closest(".pair")
+  ? {width: 330, height: Math.min(340, heights[i]), autosize: false}
+  : {width: 680, height: 0.8 * heights[i], autosize: false});
+const onScreen = (place, i) => Plotly.relayout(place, {width: null, height: heights[i], autosize: true});
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach(part => part.open = true);
+  plots.forEach(onPaper);
+});
+addEventListener("afterprint", () => plots.forEach(onScreen));
 """
 """Draws every figure, and redraws them to fit the paper when the page is printed."""
 

@@ -13,13 +13,29 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.reports import figures, findings, queries, vocabulary
+from pipelines.reports import (
+    embeddings,
+    figures,
+    figures_data,
+    figures_insight,
+    figures_views,
+    findings,
+    queries,
+    views,
+    vocabulary,
+)
 from pipelines.reports.html import render
 from schemas.ensembles import ensembles
 from schemas.properties import Property, get_property
 from schemas.rules import RULES
 
 Context = dict[str, Any]
+
+MAPS = {
+    "pca": "Directions along which the materials' descriptors differ most; far apart means unlike.",
+    "tsne": "Neighbours in all descriptors are drawn as neighbours; distances between groups say nothing.",
+    "diffusion": "Materials that small steps from like to like connect lie close; arms are families.",
+}
 
 
 def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) -> str:
@@ -36,7 +52,7 @@ def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) 
     prop = get_property(property_name)
     labels = queries.label_counts(con, property_name).to_pylist()
     declared = ensembles().get(property_name)
-    names: list[str] = sorted({*(row["source"] for row in labels), *(declared.sources if declared else ())})
+    names: list[str] = sorted({*(row["source"] for row in labels), *(declared.source_names if declared else ())})
     sources = queries.sources(con, names).to_pylist()
     model = next(iter(queries.ensemble(con, property_name).to_pylist()), None)
     used = model["features"] if model else (declared.features if declared else ())
@@ -58,6 +74,7 @@ def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) 
             **_evaluation(con, prop, model),
             **_coverage(con, property_name, names),
             **_rejections(con, names),
+            **_views(con, prop, declared.target if declared else None, names, used or ()),
         }
     )
 
@@ -66,7 +83,8 @@ def _evaluation(con: duckdb.DuckDBPyConnection, prop: Property, model: Mapping[s
     """What the ensemble's evaluation found; all empty where there is none."""
     found: Context = {
         "headline": [], "place": None, "errors": [], "classes": [], "protocols": [], "dft": [], "worst": [],
-        "parity": None, "errors_figure": None, "coverage_figure": None, "tiles": [],
+        "parity": None, "residuals": None, "errors_figure": None, "coverage_figure": None, "calibration": None,
+        "dft_figure": None, "curve": None, "importance": None, "effects": None, "singles": [], "tiles": [],
         "noise": None,
     }  # fmt: skip
     if model is None:
@@ -78,11 +96,13 @@ def _evaluation(con: duckdb.DuckDBPyConnection, prop: Property, model: Mapping[s
     protocol, setting = place
     held_out = queries.out_of_fold(con, model["model_id"])
     coverages = findings.interval_coverage(held_out)
-    dft = findings.what_dft_added(measured, held_out)
+    dft = findings.what_dft_added(measured, held_out, prop.zero_class)
+    curves = findings.calibration(measured, place, prop.zero_class)
+    learned = queries.learning_curve(con, model["model_id"])
     found |= {
         "place": place,
         "headline": findings.headline(measured, prop)
-        + [row.sentence(prop.unit) for row in dft if (row.protocol, row.setting) == place],
+        + [row.sentence(prop.unit) for row in dft if (row.protocol, row.setting, row.subset) == (*place, "all")],
         "tiles": _tiles(measured, place, prop),
         "protocols": findings.protocols(measured),
         "errors": _error_rows(measured, "all"),
@@ -90,16 +110,40 @@ def _evaluation(con: duckdb.DuckDBPyConnection, prop: Property, model: Mapping[s
             (subset, _error_rows(measured, subset)) for subset in sorted({s for _, _, s, _ in measured} - {"all"})
         ],
         "dft": dft,
+        "dft_figure": figures.what_dft_added(dft, prop=prop) if dft else None,
+        "calibration": figures.calibration_curve(curves) if curves else None,
+        "curve": figures_insight.learning_curve(learned, prop=prop) if learned.num_rows else None,
         "noise": findings.replicate_noise(measured),
         "errors_figure": figures.errors_by_setting(measured, prop=prop),
         "coverage_figure": figures.interval_coverage(coverages) if coverages else None,
     }
-    if findings.select(held_out, protocol, setting).num_rows:
+    if (part := findings.select(held_out, protocol, setting)).num_rows:
+        found |= _insight(con, prop, model["model_id"], part)
+        found["residuals"] = figures.residuals(part, prop=prop)
         found["parity"] = figures.parity(held_out, prop=prop, protocol=protocol, choice=setting)
         found["worst"] = queries.largest_errors(
             con, model["model_id"], prop.name, protocol=protocol, setting=setting
         ).to_pylist()
     return found
+
+
+def _insight(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, held_out: pa.Table) -> Context:
+    """What carries the ensemble, over all and for a few materials; empty where it was not looked at."""
+    order, effects = queries.importances(con, model_id), queries.effects(con, model_id)
+    if not order.num_rows or not effects.num_rows:
+        return {}
+    of: dict[str, list[Context]] = {}
+    for row in effects.to_pylist():
+        of.setdefault(row["material_id"], []).append(row)
+    return {
+        "importance": figures_insight.importance(order, prop=prop),
+        "effects": figures_insight.effects(effects, order, prop=prop),
+        "looked_at": len(of),
+        "singles": [
+            (title, row, figures_insight.single_prediction(of[row["material_id"]], prop=prop))
+            for title, row in findings.telling_materials(held_out, of)
+        ],
+    }
 
 
 def _tiles(measured: findings.Figures, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
@@ -143,8 +187,8 @@ def _coverage(con: duckdb.DuckDBPyConnection, property_name: str, names: Sequenc
     return {
         "elements": len(counts),
         "commonest": list(counts.items())[:3],
-        "elements_figure": figures.periodic_coverage(counts) if counts else None,
-        "overlap_figure": figures.source_overlap(overlap) if overlap.num_rows else None,
+        "elements_figure": figures_data.periodic_coverage(counts) if counts else None,
+        "overlap_figure": figures_data.source_overlap(overlap) if overlap.num_rows else None,
         "pairs": _pairs(overlap),
     }
 
@@ -168,6 +212,49 @@ def _rejections(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Context
         totals[row["rule_id"]] += row["records"]
     return {
         "rules": [(rule_id, total, RULES.get(rule_id)) for rule_id, total in totals.most_common()],
-        "rejections_figure": figures.rejections_by_rule(by_rule) if by_rule.num_rows else None,
+        "rejections_figure": figures_data.rejections_by_rule(by_rule) if by_rule.num_rows else None,
         "examples": queries.rejection_examples(con, names).to_pylist(),
     }
+
+
+def _views(
+    con: duckdb.DuckDBPyConnection, prop: Property, target: str | None, names: Sequence[str], used: Sequence[str]
+) -> Context:
+    """Maps of the materials, parallel axes and clusters; none where too few are described."""
+    versions = [f"{row['name']}_v{row['version']}" for row in queries.feature_sets(con, used).to_pylist()]
+    if target is None or not versions:
+        return {"maps": [], "drawn": None}
+    drawn = views.materials_of(
+        queries.described(
+            con, prop.name, target, names, versions, measured=views.MEASURED, computed=views.COMPUTED
+        )
+    )  # fmt: skip
+    if drawn is None:
+        return {"maps": [], "drawn": None}
+    components = embeddings.principal_components(drawn.points, 10)
+    walk = embeddings.diffusion_map(components.scores, 2)
+    slow, less = walk.shares
+    first, second = (f"{100 * share:.0f} % of the variance" for share in components.shares[:2])
+    axes = views.telling_descriptors(drawn, views.AXES)
+    columns = views.telling_descriptors(drawn, views.COLUMNS)
+    few = views.some_measured(drawn, views.ROWS)
+    rows_tree = embeddings.cluster(few.points[:, columns])
+    columns_tree = embeddings.cluster(few.points[:, columns].T)
+    return {
+        "drawn": {"measured": int(drawn.measured.sum()), "computed": int((~drawn.measured).sum())},
+        "few": len(few.names),
+        "lines": min(views.LINES, int(drawn.measured.sum())),
+        "maps": [
+            (title, figures_views.material_map(drawn, places, labels, prop=prop), caption)
+            for title, places, labels, caption in (
+                ("Principal components", components.scores[:, :2],
+                 (f"First component ({first})", f"Second component ({second})"), MAPS["pca"]),
+                ("t-SNE", embeddings.tsne(drawn.points), ("First coordinate", "Second coordinate"), MAPS["tsne"]),
+                ("Diffusion map", walk.scores,
+                 (f"First coordinate (eigenvalue {slow:.2f})", f"Second coordinate (eigenvalue {less:.2f})"),
+                 MAPS["diffusion"]),
+            )
+        ],
+        "parallel": figures_views.parallel_axes(views.some_measured(drawn, views.LINES), axes, prop=prop),
+        "clusters": figures_views.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=prop),
+    }  # fmt: skip

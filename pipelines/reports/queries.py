@@ -44,6 +44,81 @@ def out_of_fold(con: duckdb.DuckDBPyConnection, model_id: str) -> pa.Table:
     )
 
 
+def learning_curve(con: duckdb.DuckDBPyConnection, model_id: str) -> pa.Table:
+    """A model's errors by training size: protocol, setting, subset, n_trained, n_tested, mae."""
+    return _ask(
+        con,
+        "SELECT protocol, setting, subset, n_trained, n_tested, mae FROM learning_curves WHERE model_id = ? "
+        "ORDER BY protocol, setting, subset, n_trained",
+        model_id,
+    )
+
+
+def importances(con: duckdb.DuckDBPyConnection, model_id: str) -> pa.Table:
+    """What carries a model, the most first: kind, block, increase (mean over folds), by_fold, materials."""
+    return _ask(
+        con,
+        "SELECT kind, block, sum(increase * materials) / sum(materials) AS increase, "
+        "list(increase ORDER BY fold) AS by_fold, sum(materials)::BIGINT AS materials FROM importances "
+        "WHERE model_id = ? GROUP BY kind, block ORDER BY increase DESC, block",
+        model_id,
+    )
+
+
+def effects(con: duckdb.DuckDBPyConnection, model_id: str) -> pa.Table:
+    """What moved the predictions of held-out materials: material_id, kind, block, effect."""
+    return _ask(
+        con,
+        "SELECT material_id, kind, block, effect FROM effects WHERE model_id = ? ORDER BY material_id, kind, block",
+        model_id,
+    )
+
+
+def described(
+    con: duckdb.DuckDBPyConnection,
+    property_name: str,
+    target: str,
+    names: Sequence[str],
+    features: Sequence[str],
+    *,
+    measured: int,
+    computed: int,
+) -> pa.Table:
+    """Materials with their descriptors, drawn the same each time: material_id, value, then the descriptors.
+
+    Args:
+        con: a reader of the store.
+        property_name: whose value is shown.
+        target: the source, or 'source:method', that measures it.
+        names: sources of the materials that the target does not know; their `value` is null.
+        features: feature-set versions, such as 'magpie_v1'.
+        measured: at most so many that the target knows.
+        computed: at most so many that only the others know.
+    """
+    source, _, method = target.partition(":")
+    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in features)
+    return _ask(
+        con,
+        f"""
+        WITH known AS (
+            SELECT material_id, median(value) AS value FROM labels
+            WHERE property = $1 AND source = $2 AND ($3 = '' OR method = $3) GROUP BY material_id
+        ), others AS (
+            SELECT DISTINCT material_id, NULL::DOUBLE AS value FROM observations
+            WHERE list_contains($4, source) AND material_id NOT IN (SELECT material_id FROM known)
+        ), drawn AS (
+            (FROM known ORDER BY md5(material_id) LIMIT {int(measured)})
+            UNION ALL (FROM others ORDER BY md5(material_id) LIMIT {int(computed)})
+        )
+        SELECT * FROM drawn {joins} ORDER BY value IS NULL, material_id
+        """,
+        property_name,
+        source,
+        method,
+        list(names),
+    )
+
+
 def largest_errors(
     con: duckdb.DuckDBPyConnection, model_id: str, property_name: str, *, protocol: str, setting: str, limit: int = 15
 ) -> pa.Table:

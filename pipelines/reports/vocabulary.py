@@ -5,6 +5,7 @@ Not here: what is counted (`queries`) and what is drawn (`figures`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from types import MappingProxyType
@@ -50,6 +51,15 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
 """What each way of splitting asks of a model."""
 
 
+_SPOKEN: Mapping[str, str] = MappingProxyType(
+    {
+        "root_fraction": "which elements",
+        "fraction_norm": "evenness of the fractions",
+        "gs_band_gap": "band gap of the elements",
+    }
+)
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A figure with `digits` significant digits, never in powers of ten between 0.0001 and a million; '–' for none."""
     if value is None or not isfinite(value):
@@ -93,3 +103,8 @@ def plural(amount: int, noun: str) -> str:
 def in_order(names: set[str] | frozenset[str], known: Mapping[str, str]) -> list[str]:
     """Names in the order of `known`; others follow, alphabetically."""
     return [name for name in known if name in names] + sorted(names - set(known))
+
+
+def spoken(name: str) -> str:
+    """A name from the tables as people write it: 'out of domain'."""
+    return _SPOKEN.get(name, re.sub(r"^gs ", "elements' ", name.replace("_", " ").replace("avg dev", "deviation")))

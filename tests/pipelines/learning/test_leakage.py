@@ -8,7 +8,7 @@ import pytest
 from pipelines.learning import level1
 from pipelines.learning.ensemble import hear_helpers
 from pipelines.learning.errors import LeakageError
-from pipelines.learning.evaluation import evaluate, judge
+from pipelines.learning.evaluation import evaluate, fit_stacks
 from pipelines.learning.level1 import Setting
 from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import known_values
@@ -33,7 +33,7 @@ def test_a_material_on_both_sides_is_caught(measured):
     half = np.arange(60)
     units = np.arange(60)
     with pytest.raises(LeakageError, match="trained on too"):
-        judge(measured.take(half), units, [], measured.take(half[:5]), [], [Setting.WITHOUT_DFT], (0.0, 8.0), 0)
+        fit_stacks(measured.take(half), units, [], measured.take(half[:5]), [Setting.WITHOUT_DFT], (0.0, 8.0), 0)
 
 
 def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):

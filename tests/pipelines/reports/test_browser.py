@@ -39,10 +39,13 @@ def test_page_draws_all_its_plots_offline(filled: tuple[Lake, int], tmp_path: Pa
         shares = page.locator("[data-title^='Share']").count()
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.wait_for_function("document.querySelector('.main-svg').getAttribute('width') === '680'")
+        page.wait_for_function("document.querySelector('.pair .main-svg').getAttribute('width') === '330'")
         browser.close()
+    figures = file.read_text(encoding="utf-8").count('<script type="application/json">')
+    assert figures == 21  # of them 4 single predictions and 3 maps
     assert complaints == []
     assert requests == [file.as_uri()]
-    assert drawn == 6
+    assert drawn == figures
     assert cells == 118
     assert points == 87
     assert not too_wide

@@ -30,7 +30,8 @@ def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, 
     assert "script" not in page
     assert "default-src 'none'" in page
     links = {link for link in re.findall(r'href="([^"]+)"', page) if not link.startswith("#")}
-    assert all(link.startswith("https://doi.org/") for link in links)
+    reports = {link for link in links if not link.startswith("https://doi.org/")}
+    assert reports == {"refractive_index.html"}  # beside it, as there is an ensemble
     anchors = {link[1:] for link in re.findall(r'href="(#[^"]+)"', page)}
     assert anchors == set(re.findall(r'<section id="([^"]+)"', page))
     assert write_catalogue(lake, {source: 24.0}).read_text(encoding="utf-8") == page

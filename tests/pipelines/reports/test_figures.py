@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.reports import figures, queries
+from pipelines.reports import canvas, figures, figures_data, queries
 from pipelines.reports.vocabulary import number
 from schemas.properties import get_property
 from store.lake import Lake
@@ -21,8 +21,8 @@ def test_parity_offers_every_setting_with_intervals_and_shows_one(filled: tuple[
     shown = {trace.name: trace.visible for trace in figure.data if trace.mode == "markers"}
     assert shown == {"known_dft": True, "strict": "legendonly"}
     marks = next(trace for trace in figure.data if trace.name == "known_dft")
-    outside = list(marks.marker.symbol).index(figures.OPEN)
-    inside = list(marks.marker.symbol).index(figures.CLOSED)
+    outside = list(marks.marker.symbol).index(canvas.OPEN)
+    inside = list(marks.marker.symbol).index(canvas.CLOSED)
     row = held_out.filter((pc.field("setting") == "known_dft") & (pc.field("protocol") == "grouped_kfold")).to_pylist()[
         outside
     ]
@@ -46,7 +46,7 @@ def test_thousands_of_materials_stay_light() -> None:
 
 
 def test_periodic_table_shows_each_count_at_its_element() -> None:
-    heat = figures.periodic_coverage({"O": 134, "La": 2}).data[0]
+    heat = figures_data.periodic_coverage({"O": 134, "La": 2}).data[0]
     texts = {text for row in heat.text for text in row if text}
     assert len(texts) == 118
     assert heat.text[1][15] == "<b>O</b><br>134"
@@ -56,26 +56,26 @@ def test_periodic_table_shows_each_count_at_its_element() -> None:
 
 
 def test_periodic_table_without_counts_draws() -> None:
-    assert figures.periodic_coverage({}).to_json()
+    assert figures_data.periodic_coverage({}).to_json()
 
 
 def test_overlap_marks_exactly_the_members() -> None:
-    figure = figures.source_overlap(pa.table({"sources": [["a", "c"], ["b"]], "materials": [5, 2]}))
+    figure = figures_data.source_overlap(pa.table({"sources": [["a", "c"], ["b"]], "materials": [5, 2]}))
     assert list(figure.data[0].y) == [5, 2]
     assert [list(trace.y) for trace in figure.data[2:]] == [["a (5) ", "c (5) "], ["b (2) "]]
 
 
 def test_rejections_have_the_commonest_rule_first() -> None:
     rows = pa.table({"rule_id": ["x.rare", "y.common", "y.common"], "source": ["s", "s", "t"], "records": [1, 5, 2]})
-    figure = figures.rejections_by_rule(rows)
+    figure = figures_data.rejections_by_rule(rows)
     assert list(figure.data[0].y) == ["y.common ", "x.rare "]
     assert [note.text for note in figure.layout.annotations] == ["7", "1"]
 
 
 def test_data_never_becomes_markup() -> None:
     hostile = "<a href='javascript:alert(1)'>x</a>"
-    overlap = figures.source_overlap(pa.table({"sources": [[hostile]], "materials": [1]}))
-    refused = figures.rejections_by_rule(pa.table({"rule_id": [hostile], "source": [hostile], "records": [1]}))
+    overlap = figures_data.source_overlap(pa.table({"sources": [[hostile]], "materials": [1]}))
+    refused = figures_data.rejections_by_rule(pa.table({"rule_id": [hostile], "source": [hostile], "records": [1]}))
     errors = figures.errors_by_setting({(hostile, hostile, "all", "mae"): 1.0}, prop=get_property("band_gap"))
     for figure in (overlap, refused, errors):
         assert "<a" not in figure.to_json()

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.reports.findings import headline, headline_place, index_metrics, interval_coverage, what_dft_added
+from schemas.elements import ELEMENTS
 from schemas.properties import get_property
 
 NAN = float("nan")
@@ -29,7 +30,7 @@ def _held_out(**errors: np.ndarray) -> pa.Table:
                 {
                     "protocol": ["grouped_kfold"] * n,
                     "setting": [setting] * n,
-                    "material_id": [f"M{i}" for i in range(n)],
+                    "material_id": [f"{ELEMENTS[i % 90]}{ELEMENTS[100 - i // 90]}" for i in range(n)],
                     "measured": np.zeros(n),
                     "value": error,
                     "lower_90": error - 1.0,

@@ -19,8 +19,10 @@ SECTIONS = (
     "parity",
     "errors",
     "intervals",
+    "insight",
     "worst",
     "elements",
+    "views",
     "sources",
     "rejections",
     "features",
@@ -171,6 +173,7 @@ def test_empty_store_says_so_in_every_section(lake: Lake, property_name: str) ->
         "No record of these sources was refused",
         "No feature set of this property's ensemble has been computed yet",
         "nobody to cite yet",
+        "Too few materials of this property are described",
     ):
         assert sentence in words
 

@@ -14,7 +14,7 @@ def test_queries_to_try_run_and_answer(filled: tuple[Lake, int]) -> None:
         answers = [
             con.execute(query).to_arrow_table().num_rows for _, query in queries.to_try("refractive_index", snapshot)
         ]
-    figures_per_protocol = 5 * 4 + 3 * 2  # five settings; three of them with coverage and width
+    figures_per_protocol = 5 * 4 + 3 * 3  # five settings; three of them with coverages and width
     assert answers[1:] == [20, 4, 2 * figures_per_protocol]
 
 
