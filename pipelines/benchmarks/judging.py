@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.benchmarks.rivals import Rival
 from pipelines.benchmarks.scores import mean, paired_gain, score
 from pipelines.benchmarks.tasks import Task
 from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning.ensemble import hear_helpers
 from pipelines.learning.evaluation import judge
 from pipelines.learning.level1 import Setting
+from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.samples import Samples
 from pipelines.learning.source_models import SourceModel, train_source_model
 from pipelines.learning.splits import Protocol, split_units
@@ -55,6 +57,7 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
     distinct = [compositions[row] for row in first]
     elements = pa.array([list(each.elements) for each in distinct], pa.list_(pa.string()))
     fractions = pa.array([list(each.fractions) for each in distinct], pa.list_(pa.float64()))
+    described = [get_feature_set(name).compute(elements, fractions)[0] for name in features]
     return Samples(
         source="benchmark",
         kind="experiment",
@@ -62,8 +65,9 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
         material_ids=names,
         group_ids=np.array([each.group_id for each in distinct]),
         chemical_systems=np.array([each.chemical_system for each in distinct]),
-        features=np.hstack([get_feature_set(name).compute(elements, fractions)[0] for name in features]),
+        features=np.hstack(described),
         values=_medians(task.values, which, len(names))[:, None],
+        feature_sets=tuple(matrix.shape[1] for matrix in described),
     ), which
 
 
@@ -74,8 +78,10 @@ def judge_task(
     helper_samples: Sequence[Samples],
     bounds: tuple[float, float],
     seed: int = 0,
+    methods: Sequence[str] = (),
+    columns: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Judge the ensemble on a task.
+    """Judge the ensemble on a task, and other methods beside it.
 
     Args:
         task: The rows.
@@ -84,9 +90,11 @@ def judge_task(
         helper_samples: The computed sources, with descriptors.
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
+        methods: Names of `pipelines.learning.methods` to compare with the ensemble.
+        columns: Name and unit of each descriptor, which methods may need.
 
     Returns:
-        Plain values for JSON: `protocols`, `gain_from_dft`, `source_models`, `seconds`.
+        Plain values for JSON: `protocols`, `gain_from_dft`, `source_models`, `seconds`; `methods` if any are named.
     """
     started = time.monotonic()
     models: list[SourceModel] = []
@@ -95,8 +103,19 @@ def judge_task(
         models.append(train_source_model(samples, target.group_ids, seed))
     with one_thread():
         testimonies = hear_helpers(target, models, helper_samples)
+    forbidden = target.group_ids
     if not task.grouped:  # test rows were drawn one by one, so what is calibrated inside must be too
         target = replace(target, group_ids=target.material_ids)
+    lessons = Lessons(
+        target.properties[0],
+        tuple(name for name, _ in columns),
+        tuple(unit for _, unit in columns),
+        tuple(helper_samples),
+        tuple(models),
+        forbidden,
+        seed,
+    )
+    rivals = {name: Rival(name, lessons, len(task.values)) for name in methods}
     units = split_units(target, Protocol.GROUPED_KFOLD)
     tested = np.flatnonzero(task.folds >= 0)
     blank = {setting: _blank(len(task.values)) for setting in Setting}
@@ -106,18 +125,14 @@ def judge_task(
         asked = np.unique(which[rows])
         known = np.flatnonzero((task.folds != fold) & ~np.isin(which, asked))
         told = np.unique(which[known])
+        seen = _with_values(target, told, _medians(task.values[known], which[known], len(target)))
+        unseen = target.take(asked)
+        heard, hearing = ([testimony.take(part) for testimony in testimonies] for part in (told, asked))
         with one_thread():
-            answers = judge(
-                _with_values(target, told, _medians(task.values[known], which[known], len(target))),
-                units[told],
-                [testimony.take(told) for testimony in testimonies],
-                target.take(asked),
-                [testimony.take(asked) for testimony in testimonies],
-                tuple(Setting),
-                bounds,
-                seed,
-            )
+            answers = judge(seen, units[told], heard, unseen, hearing, tuple(Setting), bounds, seed)
         place = np.searchsorted(asked, which[rows])
+        for rival in rivals.values():
+            rival.meet(seen, heard, unseen.features, hearing, rows, place, bounds)
         for setting, answer in answers.items():
             for name in ("values", "lower", "upper", "in_domain"):
                 getattr(blank[setting], name)[rows] = getattr(answer, name)[place]
@@ -139,6 +154,7 @@ def judge_task(
             for testimony_of, testimony in zip(models, testimonies, strict=True)
         },
         "seconds": round(time.monotonic() - started, 1),
+        **({"methods": {name: rival.figures(measured, tested) for name, rival in rivals.items()}} if rivals else {}),
     }
 
 

@@ -37,8 +37,8 @@ def sources_of(spec: BenchmarkSpec) -> tuple[str, ...]:
     return tuple(name for name in ensemble_of(spec).source_names if name)
 
 
-def run_benchmark(lake: Lake, spec: BenchmarkSpec) -> dict[str, Any]:
-    """Judge the ensemble on a benchmark whose sources are in the store: plain values for JSON.
+def run_benchmark(lake: Lake, spec: BenchmarkSpec, methods: Sequence[str] = ()) -> dict[str, Any]:
+    """Judge the ensemble, and other methods beside it, on a benchmark whose sources are in the store: values for JSON.
 
     Raises:
         InputError: a file can't be had, or a source has no labels.
@@ -52,7 +52,9 @@ def run_benchmark(lake: Lake, spec: BenchmarkSpec) -> dict[str, Any]:
         helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]
     predicts = get_property(spec.property)
     target, which = judging.describe(task, spec.property, spec.features)
-    judged = judging.judge_task(task, target, which, helpers, (predicts.lower, predicts.upper), SEED)
+    columns = [(column.name, column.unit or "") for name in spec.features for column in get_feature_set(name).columns]
+    bounds = (predicts.lower, predicts.upper)
+    judged = judging.judge_task(task, target, which, helpers, bounds, SEED, methods, columns)
     if predicts.zero_class is None:  # then there are no metals and non-metals to tell apart
         for figures in judged["protocols"].values():
             figures.update({name: None for name in figures if name.endswith("metal")})

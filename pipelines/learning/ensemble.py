@@ -23,6 +23,7 @@ from pipelines.learning.level1 import (
     fit_level1,
     predict_levels,
     testify,
+    view_blocks,
     view_inputs,
 )
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
@@ -323,7 +324,15 @@ def fit_training(
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
     hurdle = is_zero_inflated(values)
     levels = {
-        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed, hurdle=hurdle)
+        view: fit_level1(
+            view,
+            view_inputs(view, samples.features, testimonies),
+            view_blocks(view, samples.blocks, testimonies),
+            values,
+            folds,
+            seed,
+            hurdle=hurdle,
+        )
         for view in views
     }
     neighbourhood = fit_neighbourhood(samples.features)

@@ -245,6 +245,7 @@ def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
         chemical_systems=keys["chemical_system"][described],
         features=features[described],
         values=_matrix(table, training_set.properties)[described],
+        feature_sets=training_set.widths,
     )
 
 

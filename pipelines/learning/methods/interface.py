@@ -1,0 +1,73 @@
+"""What every method beside the stack offers: taught by helpers once, fitted on experiments, asked for values.
+
+Not here: the methods themselves (one module each), nor their names (`methods`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from pipelines.learning.level1 import Setting, Testimony
+    from pipelines.learning.samples import Samples
+    from pipelines.learning.source_models import SourceModel
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a method may learn before it sees an experiment.
+
+    Attributes:
+        property_name: The property to predict.
+        columns: Names of the d descriptors.
+        units: Their units, empty where there is none.
+        helpers: The computed sources, with descriptors.
+        models: Their models, blind to every group of the target; in the same order.
+        group_ids: Groups of the target, which nothing may be taught about.
+        seed: Fixes what chance decides.
+    """
+
+    property_name: str
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    helpers: tuple[Samples, ...]
+    models: tuple[SourceModel, ...]
+    group_ids: NDArray[np.str_]
+    seed: int = 0
+
+    def lawful(self) -> tuple[Samples, ...]:
+        """The helpers' materials without the target's groups."""
+        return tuple(helper.take(~np.isin(helper.group_ids, self.group_ids)) for helper in self.helpers)
+
+
+class Fitted(Protocol):
+    """A method fitted on some experiments."""
+
+    @property
+    def says(self) -> str:
+        """What can be read of it in one line; empty where nothing can."""
+
+    def predict(self, features: NDArray[np.float64], asked: Sequence[Testimony]) -> NDArray[np.float64]:
+        """Predict m materials, (m,), from (m, d) descriptors and what the helpers say about them."""
+
+
+class Method(Protocol):
+    """A way to join computed sources with experiments."""
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The settings in which it differs from itself."""
+
+    def fit(self, seen: Samples, told: Sequence[Testimony], setting: Setting) -> Fitted:
+        """Fit on n experiments, given what the helpers say about them.
+
+        Raises:
+            LearningError: when the method can't be used here, with the reason.
+        """
