@@ -35,6 +35,7 @@ BATCH = 512
 RATE = 1e-3  # of Adam, falling to zero along a half cosine
 DROPOUT = 0.05
 ZEROS_KEPT = 0.3  # of the materials that one source alone knows, and as zero: they are many and teach little
+FEWEST_STEPS = 500  # of descent, however few materials there are
 FAR = 6.0  # standard deviations at which inputs are held
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT = 30, 64, 3e-4, 0.2
 ROBUST = 0.3  # standard deviations beyond which an experiment's error counts by its size, not its square
@@ -218,11 +219,12 @@ def _descend(
     first, second = [np.zeros_like(each) for each in weights], [np.zeros_like(each) for each in weights]
     batch = min(batch, len(inputs))
     per_epoch = len(inputs) // batch
-    for step in range(epochs * per_epoch):
+    steps = max(epochs * per_epoch, FEWEST_STEPS)
+    for step in range(steps):
         if step % per_epoch == 0:
             order = rng.permutation(len(inputs))
         rows = order[step % per_epoch * batch :][:batch]
-        now = rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * step / (epochs * per_epoch)))
+        now = rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * step / steps))
         for k, slope in enumerate(_slopes(weights, inputs[rows], partial(gradient, rows), dropout, rng)):
             first[k] += np.float32(0.1) * (slope - first[k])
             second[k] += np.float32(0.001) * (slope * slope - second[k])

@@ -45,8 +45,8 @@ PRIMARY = (
     "electrons_per_anion",
     "anion_fraction",
 )
-TERMS = 3  # of a formula
-SCREENED = 25  # candidates kept for each term
+TERMS = 2  # of a formula: all pairs of 400 candidates are tried in a second, all triples would take minutes
+SCREENED = 200  # candidates kept for each term
 ROWS = 250  # materials of each source that formulas are chosen on; coefficients are fitted on all
 _BLOCK = 2000  # candidates worked out at once
 _RIDGE = 1e-9
@@ -149,22 +149,27 @@ def _screen(
             norms = np.linalg.norm(centred, axis=1)
             told = norms > 1e-6 * np.abs(values[:, part]).max(axis=1)
             scores += np.where(told, (centred @ residual / np.where(told, norms, 1.0)) ** 2, 0.0)
-        first = np.argsort(-scores, kind="stable")[: 4 * SCREENED]
+        first = np.argsort(-scores, kind="stable")[: 2 * SCREENED]
         leading += [(float(scores[row]), block[row], values[row]) for row in first]
-        leading = _unlike(sorted(leading, key=lambda each: -each[0]), known)
+        leading = _unlike(sorted(leading, key=_worth), known)
     return {formula: values for _, formula, values in leading}
+
+
+def _worth(candidate: tuple[float, Formula, NDArray[np.float64]]) -> tuple[float, int]:
+    """The best first; of equals, the shortest."""
+    return -round(candidate[0], 9), len(text(candidate[1]))
 
 
 def _unlike(
     leading: Iterable[tuple[float, Formula, NDArray[np.float64]]], known: Mapping[Formula, NDArray[np.float64]]
 ) -> list[tuple[float, Formula, NDArray[np.float64]]]:
     """The first `SCREENED` that are no other's copy up to a factor and a constant."""
-    shapes = [_shape(values) for values in known.values()]
-    kept = []
+    shapes = np.array([_shape(values) for values in known.values()])
+    kept: list[tuple[float, Formula, NDArray[np.float64]]] = []
     for each in leading:
-        shape = _shape(each[2])
-        if all(abs(shape @ other) < 1 - 1e-9 for other in shapes):
-            shapes.append(shape)
+        shape = _shape(each[2])[None]
+        if not len(shapes) or np.abs(shapes @ shape[0]).max() < 1 - 1e-9:
+            shapes = np.vstack([shapes, shape]) if len(shapes) else shape
             kept.append(each)
         if len(kept) == SCREENED:
             break
