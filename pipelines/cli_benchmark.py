@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.console import err, out, plain, progress
-from schemas.errors import WorkError
+from schemas.errors import InputError, WorkError
 
 
 class Method(StrEnum):
@@ -28,6 +28,12 @@ def benchmark(
         str,
         typer.Argument(metavar="NAME", help="kauwe2020, matbench_expt_gap, formation_enthalpy or refractive_index."),
     ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split by grouped_kfold, chemical_system or cluster (each left out in turn).  [default: as published]"
+        ),
+    ] = None,
     *,
     method: Annotated[
         Method, typer.Option(help="Compare the ensemble (stack) with another way to join sources, or with all.")
@@ -44,15 +50,17 @@ def benchmark(
     """
     from pipelines.benchmarks.stored import run_benchmark, sources_of
     from pipelines.defs.resources import locate_sources
+    from pipelines.learning.splits import Split
     from schemas.benchmarks import get_benchmark
     from store.lake import Lake
     from store.settings import Settings
 
     spec = get_benchmark(name)
-    if method is Method.ALL:
-        rivals = tuple(each.value for each in Method if each not in (Method.STACK, Method.ALL))
-    else:
-        rivals = () if method is Method.STACK else (method.value,)
+    if split is not None and split not in list(Split):
+        raise InputError(f"unknown split {split!r}; there are: {', '.join(Split)}")
+    chosen = None if split is None else Split(split)
+    others = {Method.STACK: [], Method.ALL: [each for each in Method if each not in (Method.STACK, Method.ALL)]}
+    rivals = [each.value for each in others.get(method, [method])]
     sources = sources_of(spec)
     locate_sources(sources)
     with progress("starting"):
@@ -61,7 +69,7 @@ def benchmark(
         failed = refresh_sources(sources)
         if failed:
             raise WorkError("; ".join(f"{source}: {reason}" for source, reason in failed.items()))
-        result = run_benchmark(Lake.of(Settings()), spec, rivals)
+        result = run_benchmark(Lake.of(Settings()), spec, chosen, rivals)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         return
@@ -75,9 +83,10 @@ def _print(result: dict[str, Any]) -> None:
     keys = ["mae", "rmse", "r2", *(["mae_nonmetal"] if classes else []), "coverage_90", "n"]
     names = {"strict": "strict", "known_dft": "known DFT", "without_dft": "experiment alone"}
     rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]
+    rows += [["a plain random forest", *_cells(result["plain_random_forest"], keys)]]
     rows += [[name, *_cells(each, keys)] for name, each in result["published"].items()]
     unit = "" if result["unit"] in ("", "1", "dimensionless") else f" [{result['unit']}]"
-    out.print(f"[bold]{plain(result['title'])}[/]: {plain(result['split'])}", soft_wrap=True)
+    out.print(f"[bold]{plain(result['title'])}[/]: {plain(result['split_words'])}", soft_wrap=True)
     out.print(grid([f"{result['n']:,} rows{unit}", *keys], rows))
     for name, each in result["published"].items():
         how = "computed anew" if each["recomputed"] else "as printed"
@@ -96,7 +105,7 @@ def _print_rivals(result: dict[str, Any], settings: dict[str, str], keys: list[s
     """The stack and the other methods in one table, where others were asked for."""
     from pipelines.output import grid
 
-    if not (rivals := result.get("methods", {})):
+    if not (rivals := result["methods"]):
         return
     shown = [key for key in keys if key != "coverage_90"]
     stack = {name: result["protocols"][name] for name in ("strict", "known_dft")}

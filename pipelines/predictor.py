@@ -230,13 +230,11 @@ def _parse(formula: str) -> Composition | FormulaError:
 
 
 def _check_versions(lake: Lake, row: Mapping[str, Any]) -> None:
+    with lake.reader() as con:
+        found = con.execute("SELECT name, version, signature FROM feature_sets").fetchall()
+    stored = {f"{name}_v{version}": signature for name, version, signature in found}
     for label in row["features"]:
-        name, version = label.rsplit("_v", 1)
-        with lake.reader() as con:
-            stored = con.execute(
-                "SELECT signature FROM feature_sets WHERE name = ? AND version = ?", [name, int(version)]
-            ).fetchone()
-        if stored is None or stored[0] != get_feature_set(name).signature():
+        if stored.get(label) != get_feature_set(label.rsplit("_v", 1)[0]).signature():
             raise InputError(
                 f"model {row['model_id']} was trained on {label}, which this version of Matstrata computes "
                 f"differently; train it anew with 'matstrata run {row['property']}'"

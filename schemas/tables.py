@@ -271,6 +271,19 @@ _TABLES = (
         ),
     ),
     Table(
+        "learning_curves",
+        "an ensemble's error after training on a part of its materials, for each model on the same tested ones",
+        (
+            _MODEL,
+            Column("protocol", TEXT, "how materials were split"),
+            Column("setting", TEXT, "strict, known_dft, without_dft"),
+            Column("subset", TEXT, "all, or a class of materials"),
+            Column("n_trained", WHOLE, "materials trained on, the mean over folds"),
+            Column("n_tested", WHOLE, "materials tested"),
+            Column("mae", REAL, "mean absolute error, in the property's unit"),
+        ),
+    ),
+    Table(
         "predictions",
         "the ensemble's prediction for one material",
         (

@@ -65,6 +65,7 @@ def record(
     model: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]] = (),
     out_of_fold: Sequence[Mapping[str, Any]] = (),
+    learning_curve: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Register a model with its evaluation; one that serves takes the place of its predecessor.
 
@@ -74,7 +75,12 @@ def record(
     with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:
         if model["serving"]:
             _retire(transaction, model)
-        for table, rows in (("models", [model]), ("model_metrics", metrics), ("out_of_fold", out_of_fold)):
+        for table, rows in (
+            ("models", [model]),
+            ("model_metrics", metrics),
+            ("out_of_fold", out_of_fold),
+            ("learning_curves", learning_curve),
+        ):
             transaction.con.execute(f"DELETE FROM {table} WHERE model_id = ?", [model["model_id"]])
             transaction.insert(
                 table, pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].arrow_schema)

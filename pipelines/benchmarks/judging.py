@@ -1,33 +1,32 @@
-"""The product's ensemble on a benchmark's rows: what it may see, fold by fold, and the figures that come of it.
+"""The product's ensemble on a benchmark's rows, under the product's own protocols: the figures that come of it.
 
 The models are those of `pipelines.learning`, with nothing set for the benchmark. Source models are trained once, blind
-to every group of every row. A test composition is trained on in no fold, also where the official split has it twice.
+to every group of every row.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.benchmarks.rivals import Rival
-from pipelines.benchmarks.scores import mean, paired_gain, score
+from pipelines.benchmarks.rivals import judge_method
+from pipelines.benchmarks.scores import paired_gain
 from pipelines.benchmarks.tasks import Task
 from pipelines.descriptors.catalogue import get_feature_set
-from pipelines.learning.ensemble import hear_helpers
-from pipelines.learning.evaluation import judge
+from pipelines.learning.evaluation import SINGLE, Evaluation, evaluate
 from pipelines.learning.level1 import Setting
 from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.samples import Samples
+from pipelines.learning.protocols import Protocol, medians, published_protocol, split_protocol
+from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
-from pipelines.learning.splits import Protocol, split_units
-from pipelines.learning.threads import one_thread
+from pipelines.learning.splits import Split
 from schemas.composition import parse_formula
 
 log = logging.getLogger("matstrata.benchmarks")
@@ -35,20 +34,10 @@ log = logging.getLogger("matstrata.benchmarks")
 MAX_AMOUNT = 10_000  # alloys are written with integers
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What one setting predicted: (n,) arrays over the tested rows."""
-
-    values: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    in_domain: NDArray[np.bool_]
-
-
 def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[Samples, NDArray[np.intp]]:
     """The distinct compositions of a task as samples, and (n,) which one each row is.
 
-    The values are the medians over all rows: `fold_samples` puts those of a fold's training rows in their place.
+    The values are the medians over all rows; a protocol puts those of a fold's training rows in their place.
     """
     compositions = [parse_formula(formula, max_amount=MAX_AMOUNT) for formula in task.formulas]
     names, first, which = np.unique(
@@ -66,128 +55,91 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
         group_ids=np.array([each.group_id for each in distinct]),
         chemical_systems=np.array([each.chemical_system for each in distinct]),
         features=np.hstack(described),
-        values=_medians(task.values, which, len(names))[:, None],
+        values=medians(task.values, which)[:, None],
         feature_sets=tuple(matrix.shape[1] for matrix in described),
     ), which
 
 
-def judge_task(
-    task: Task,
-    target: Samples,
-    which: NDArray[np.intp],
-    helper_samples: Sequence[Samples],
-    bounds: tuple[float, float],
-    seed: int = 0,
-    methods: Sequence[str] = (),
-    columns: Sequence[tuple[str, str]] = (),
-) -> dict[str, Any]:
-    """Judge the ensemble on a task, and other methods beside it.
+def protocol_of(
+    task: Task, target: Samples, which: NDArray[np.intp], split: Split | None, zero_class: str | None, seed: int = 0
+) -> Protocol:
+    """The protocol by which a task is judged: its published folds, or others over its distinct compositions.
 
     Args:
         task: The rows.
         target: Their distinct compositions, from `describe`.
         which: (n,) the composition of each row.
+        split: How to split; None for the published folds, or groups where there are none.
+        zero_class: Name of the class whose value is 0, if there is one.
+        seed: Fixes what chance decides.
+    """
+    if split is None and task.folds is not None:
+        return published_protocol(task.values, which, task.folds, zero_class)
+    return split_protocol(target, split or Split.GROUPED_KFOLD, zero_class, seed)
+
+
+def judge_task(
+    target: Samples,
+    helper_samples: Sequence[Samples],
+    protocol: Protocol,
+    bounds: tuple[float, float],
+    seed: int = 0,
+    methods: Sequence[str] = (),
+    columns: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """Judge the ensemble on the compositions of a task, and other methods beside it.
+
+    Args:
+        target: The distinct compositions, from `describe`.
         helper_samples: The computed sources, with descriptors.
+        protocol: From `protocol_of`.
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
         methods: Names of `pipelines.learning.methods` to compare with the ensemble.
-        columns: Name and unit of each descriptor, which methods may need.
+        columns: Name and unit of each descriptor, which methods may ask for.
 
     Returns:
-        Plain values for JSON: `protocols`, `gain_from_dft`, `source_models`, `seconds`; `methods` if any are named.
+        Plain values for JSON: `protocols`, `gain_from_dft`, `plain_random_forest`, `source_models`, `seconds` of the
+        ensemble, `methods`.
     """
     started = time.monotonic()
     models: list[SourceModel] = []
     for samples in helper_samples:
         log.info("training the model of %s on %s materials", samples.source, f"{len(samples):,}")
         models.append(train_source_model(samples, target.group_ids, seed))
-    with one_thread():
-        testimonies = hear_helpers(target, models, helper_samples)
-    forbidden = target.group_ids
-    if not task.grouped:  # test rows were drawn one by one, so what is calibrated inside must be too
-        target = replace(target, group_ids=target.material_ids)
-    lessons = Lessons(
-        target.properties[0],
-        tuple(name for name, _ in columns),
-        tuple(unit for _, unit in columns),
-        tuple(helper_samples),
-        tuple(models),
-        forbidden,
-        seed,
-    )
-    rivals = {name: Rival(name, lessons, len(task.values)) for name in methods}
-    units = split_units(target, Protocol.GROUPED_KFOLD)
-    tested = np.flatnonzero(task.folds >= 0)
-    blank = {setting: _blank(len(task.values)) for setting in Setting}
-    for fold in np.unique(task.folds[tested]):
-        log.info("fold %s of %s", fold + 1, task.folds.max() + 1)
-        rows = np.flatnonzero(task.folds == fold)
-        asked = np.unique(which[rows])
-        known = np.flatnonzero((task.folds != fold) & ~np.isin(which, asked))
-        told = np.unique(which[known])
-        seen = _with_values(target, told, _medians(task.values[known], which[known], len(target)))
-        unseen = target.take(asked)
-        heard, hearing = ([testimony.take(part) for testimony in testimonies] for part in (told, asked))
-        with one_thread():
-            answers = judge(seen, units[told], heard, unseen, hearing, tuple(Setting), bounds, seed)
-        place = np.searchsorted(asked, which[rows])
-        for rival in rivals.values():
-            rival.meet(seen, heard, unseen.features, hearing, rows, place, bounds)
-        for setting, answer in answers.items():
-            for name in ("values", "lower", "upper", "in_domain"):
-                getattr(blank[setting], name)[rows] = getattr(answer, name)[place]
-    measured, folds = task.values[tested], task.folds[tested]
-    said = {
-        setting.value: Said(*(getattr(each, name)[tested] for name in ("values", "lower", "upper", "in_domain")))
-        for setting, each in blank.items()
-    }
-    errors = {name: np.abs(each.values - measured) for name, each in said.items()}
+    evaluation = evaluate(target, models, helper_samples, protocol, bounds, seed)
+    errors = {name: np.abs(held.values - held.measured) for name, held in evaluation.held_out.items()}
+    folds = protocol.folds[protocol.tested]
+    seconds = round(time.monotonic() - started, 1)
+    names, units = zip(*columns, strict=True) if columns else ((), ())
+    lessons = Lessons(target.properties[0], names, units, tuple(helper_samples), tuple(models), target.group_ids, seed)
     return {
-        "protocols": {name: _protocol(each, measured, folds) for name, each in said.items()},
+        "protocols": {setting.value: _figures(evaluation, setting) for setting in Setting},
+        "plain_random_forest": _figures(evaluation, SINGLE),
         "gain_from_dft": {
-            name: paired_gain(errors[Setting.WITHOUT_DFT], errors[name], folds, seed)
-            for name in (Setting.STRICT.value, Setting.KNOWN_DFT.value)
+            setting.value: paired_gain(errors[Setting.WITHOUT_DFT], errors[setting], folds, seed)
+            for setting in (Setting.STRICT, Setting.KNOWN_DFT)
         },
-        "source_models": {model.source: {"materials": model.n_rows} for model in models},
-        "known_values": {
-            testimony_of.source: int(np.isfinite(testimony.known).any(axis=1).sum())
-            for testimony_of, testimony in zip(models, testimonies, strict=True)
+        "source_models": {
+            model.source: {
+                "materials": model.n_rows,
+                "known_values": int(np.isfinite(known_values(samples, target.material_ids)).any(axis=1).sum()),
+            }
+            for model, samples in zip(models, helper_samples, strict=True)
         },
-        "seconds": round(time.monotonic() - started, 1),
-        **({"methods": {name: rival.figures(measured, tested) for name, rival in rivals.items()}} if rivals else {}),
+        "seconds": seconds,
+        "methods": {name: judge_method(name, lessons, target, protocol, bounds) for name in methods},
     }
 
 
-def _blank(n: int) -> Said:
-    values, lower, upper = np.full((3, n), np.nan)
-    return Said(values, lower, upper, np.zeros(n, dtype=bool))
-
-
-def _protocol(said: Said, measured: NDArray[np.float64], folds: NDArray[np.intp]) -> Mapping[str, Any]:
-    inside = (said.lower <= measured) & (measured <= said.upper)
-    errors = np.abs(said.values - measured)
-    everything, zero = np.ones(len(measured), dtype=bool), measured == 0
-    subsets = {"": everything, "_nonmetal": ~zero, "_metal": zero, "_in_domain": said.in_domain}
-    return {
-        **score(said.values, measured),
-        **{f"coverage_90{name}": mean(inside, rows) for name, rows in subsets.items()},
-        **{f"width_90{name}": mean(said.upper - said.lower, rows) for name, rows in subsets.items()},
-        "mae_in_domain": mean(errors, said.in_domain),
-        "mae_out_of_domain": mean(errors, ~said.in_domain),
-        "share_in_domain": float(said.in_domain.mean()),
-        "mae_by_fold": [float(errors[folds == fold].mean()) for fold in np.unique(folds)],
-    }
-
-
-def _with_values(target: Samples, rows: NDArray[np.intp], values: NDArray[np.float64]) -> Samples:
-    return replace(target.take(rows), values=values[rows, None])
-
-
-def _medians(values: NDArray[np.float64], which: NDArray[np.intp], n: int) -> NDArray[np.float64]:
-    """The median value of each of n compositions, NaN where it has none."""
-    medians = np.full(n, np.nan)
-    order = np.argsort(which, kind="stable")
-    names, starts = np.unique(which[order], return_index=True)
-    for name, part in zip(names, np.split(values[order], starts[1:]), strict=True):
-        medians[name] = np.median(part)
-    return medians
+def _figures(evaluation: Evaluation, model: str) -> dict[str, Any]:
+    """The figures of one model: of all rows by their names, of subsets with the subset's name behind."""
+    held = evaluation.held_out[model]
+    errors = np.abs(held.values - held.measured)
+    found: dict[str, Any] = dict.fromkeys(("mae_metal", "mae_nonmetal"))
+    for each in (each for each in evaluation.metrics if each.model == model):
+        end = "" if each.subset == "all" else f"_{each.subset.replace('-', '')}"
+        for name in ("n", "mae", "rmse", "r2", "coverage_90", "width_90"):
+            found[f"{name}{end}"] = getattr(each, name)
+    found["mae_by_fold"] = [float(errors[held.fold == fold].mean()) for fold in np.unique(held.fold)]
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in found.items()}

@@ -1,6 +1,6 @@
-"""Figures of predictions: errors, by class where zero is one, coverage, and gains in pairs. Pure.
+"""Figures of published predictions, and gains in pairs with their confidence. Pure.
 
-Not here: what predicted (`judging`).
+Not here: the figures of our own (`pipelines.learning.evaluation`).
 """
 
 from __future__ import annotations
@@ -10,28 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.learning.evaluation import error_figures
+
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
 def score(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> dict[str, Any]:
     """Errors of (n,) predictions; `mae_metal` and `mae_nonmetal` over those that are zero and are not, if any."""
-    errors = np.abs(predicted - measured)
-    zero = measured == 0
-    scatter = ((measured - measured.mean()) ** 2).sum()
+    errors, zero = np.abs(predicted - measured), measured == 0
+    classes = {"mae_nonmetal": ~zero, "mae_metal": zero}
     return {
-        "n": len(measured),
-        "mae": float(errors.mean()),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "r2": float(1 - (errors**2).sum() / scatter) if scatter > 0 else None,
-        "mae_nonmetal": mean(errors, ~zero),
-        "mae_metal": mean(errors, zero),
+        **error_figures(predicted, measured),
+        **{name: float(errors[rows].mean()) if rows.any() else None for name, rows in classes.items()},
     }
-
-
-def mean(values: NDArray[Any], rows: NDArray[np.bool_]) -> float | None:
-    """The mean over some rows; None where there are none."""
-    return float(values[rows].mean()) if rows.any() else None
 
 
 def paired_gain(

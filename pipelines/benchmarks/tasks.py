@@ -30,17 +30,16 @@ class Task:
     Attributes:
         formulas: n formulas as written.
         values: (n,) measured values.
-        folds: (n,) the fold in which a row is tested; -1 for rows that are only trained on.
-        split: One sentence on how the folds were made.
-        grouped: Whether they keep near-identical compositions together; inner folds are then made alike.
+        folds: (n,) the published fold in which a row is tested, -1 for rows that are only trained on; None where no
+            folds were published.
+        split: How they were made, in words.
         published: What others reached on the same rows, by name.
     """
 
     formulas: tuple[str, ...]
     values: NDArray[np.float64]
-    folds: NDArray[np.intp]
-    split: str
-    grouped: bool = False
+    folds: NDArray[np.intp] | None = None
+    split: str = ""
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -71,9 +70,7 @@ def _kauwe2020(files: Mapping[str, Path]) -> Task:
             raise InputError(f"the published predictions of {name} are not those of the published split")
     published = {name: _figures(said[name]["test"], test, "experiment alone") for name in _EXPERIMENT_ALONE}
     published["ensemble"] = _figures(_published_ensemble(said, train), test, "their stack with DFT")
-    return Task(
-        tuple(formulas), measured, np.array(folds), "the published 1,986 training and 497 test rows", False, published
-    )
+    return Task(tuple(formulas), measured, np.array(folds), "the published 1,986 training and 497 test rows", published)
 
 
 _EXPERIMENT_ALONE = ("svr", "gbr", "rf")
@@ -110,7 +107,7 @@ def _matbench_expt_gap(files: Mapping[str, Path]) -> Task:
                     raise InputError(f"{identifier} of {name} lies in another official fold than here")
         published[name] = _figures(said, values, "leaderboard of Matbench")
     formulas = tuple(row["formula"] for row in rows)
-    return Task(formulas, values, folds, f"the official five folds (seed {MATBENCH_SEED})", False, published)
+    return Task(formulas, values, folds, f"the official five folds (seed {MATBENCH_SEED})", published)
 
 
 _READERS: Mapping[str, Callable[[Mapping[str, Path]], Task]] = {

@@ -28,7 +28,7 @@ from pipelines.learning.level1 import (
 )
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
-from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
+from pipelines.learning.splits import Split, assign_folds, split_units
 from pipelines.learning.stacking import Meta, cross_joined, fit_meta
 from pipelines.learning.threads import one_thread
 
@@ -320,7 +320,6 @@ def fit_training(
     if len(values) < FEWEST:
         raise LearningError(f"{samples.source}: {len(values)} materials to train on; at least {FEWEST} are needed")
     folds = assign_folds(units, inner_folds(len(values)), seed)
-    check_folds(samples.group_ids, folds)
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
     hurdle = is_zero_inflated(values)
     levels = {
@@ -354,7 +353,14 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
         levels=levels,
         meta=fit_meta(columns, chances, values),
         calibration=intervals.calibrate(
-            values, sizes, chance, training.nearest, spread, hurdle=training.hurdle, silent=share == 0
+            values,
+            sizes,
+            chance,
+            training.nearest,
+            spread,
+            hurdle=training.hurdle,
+            silent=share == 0,
+            trained=1 - 1 / (int(training.folds.max()) + 1),
         ),
         errors=errors,
         neighbourhood=training.neighbourhood,
@@ -407,7 +413,7 @@ def train_ensemble(
         LearningError: when there are too few materials.
     """
     setting = Setting.KNOWN_DFT if helper_models else Setting.WITHOUT_DFT
-    units = split_units(target, Protocol.GROUPED_KFOLD)
+    units = split_units(target, Split.GROUPED_KFOLD)
     with one_thread():
         testimonies = hear_helpers(target, helper_models, helper_samples)
         training = fit_training(target, units, testimonies, [setting], seed)

@@ -1,26 +1,27 @@
 """How good the ensemble is on materials that nothing in it has seen.
 
-One call evaluates one protocol: outer folds over its units; inside each outer training part everything is fitted
-anew, from scaling to calibration. Not here: figures and tables (`reports`), and the fit that serves (`ensemble`).
+One call evaluates one `Protocol`, of training or of a benchmark alike: inside each outer training part everything is
+fitted anew, from scaling to calibration. Not here: figures and tables (`reports`), and the fit that serves
+(`ensemble`).
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.learning.ensemble import VALUE_RANGE, StackPredictions, fit_stack, fit_training, hear_helpers
 from pipelines.learning.errors import LeakageError
 from pipelines.learning.level1 import Setting, Testimony
+from pipelines.learning.protocols import Part, Protocol, classes
 from pipelines.learning.samples import Samples, target_values
-from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
-from pipelines.learning.threads import one_thread
+from pipelines.learning.threads import CORES, one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("matstrata.learning")
 
-OUTER_FOLDS = 5
 MEAN, SINGLE = "mean", "single"
+CURVE = (0.25, 0.5)  # shares of the training units at which the error is measured too
+CURVE_FOLDS = 600  # tested rows after which a learning curve needs no further fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Metrics:
     Attributes:
         protocol: How test materials were chosen.
         model: A setting, or the baseline ``mean`` (training mean) or ``single`` (one random forest on descriptors).
-        subset: ``all``, ``in_domain``, ``out_of_domain``, or a name given by the caller.
+        subset: ``all``, ``in_domain``, ``out_of_domain``; the thirds with the narrowest and the widest intervals,
+            ``easy_third`` and ``hard_third``; the classes of what was measured, and of what was ``predicted_``.
         n: Number of materials.
         mae: Mean absolute error.
         rmse: Root mean square error.
@@ -61,7 +64,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Predictions of one model, each for a material of an outer test fold: (n,) arrays in the target's row order."""
+    """Predictions of one model for the tested rows of a protocol, none trained on: (t,) arrays in the rows' order."""
 
     protocol: str
     model: str
@@ -83,24 +86,34 @@ class Evaluation:
     held_out: dict[str, HeldOut]
 
 
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The error of one setting after training on so many materials, each curve on the same tested rows."""
+
+    protocol: str
+    model: str
+    subset: str
+    n_trained: int
+    n_tested: int
+    mae: float
+
+
 def evaluate(
     target: Samples,
     helper_models: Sequence[SourceModel],
     helper_samples: Sequence[Samples],
     protocol: Protocol,
     bounds: tuple[float, float] = VALUE_RANGE,
-    subsets: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Evaluate the three settings and the baselines under one protocol.
 
     Args:
-        target: The experiments, one property.
+        target: The experiments, one property; their values are those of the protocol's rows.
         helper_models: Models of the helper sources, blind to all of the target's groups.
         helper_samples: The helper sources' own values, for the known-DFT setting.
-        protocol: How test materials are chosen; inner folds are chosen alike.
+        protocol: How rows are tested; inner folds are chosen alike.
         bounds: Smallest and largest possible value of the property.
-        subsets: Named (n,) masks over the target's rows to report apart.
         seed: Fixes what chance decides.
 
     Raises:
@@ -108,27 +121,115 @@ def evaluate(
         LearningError: when there are too few materials or units to hold any out.
     """
     settings = tuple(Setting) if helper_models else (Setting.WITHOUT_DFT,)
-    measured = target_values(target)
     with one_thread():
         testimonies = hear_helpers(target, helper_models, helper_samples)
-    units = split_units(target, protocol)
-    folds = assign_folds(units, OUTER_FOLDS, seed)
-    check_folds(target.group_ids, folds)
-    held_out = {name: _blank(protocol, name, target, folds) for name in (*map(str, settings), MEAN, SINGLE)}
+    tested = protocol.tested
+    held_out = {name: _blank(protocol, name, target, tested) for name in (*map(str, settings), MEAN, SINGLE)}
+    row = np.full(len(protocol.measured), -1)
+    row[tested] = np.arange(len(tested))
     with one_thread():
-        for fold in range(folds.max() + 1):
-            log.info("%s: %s, fold %s of %s", target.properties[0], protocol.value, fold + 1, folds.max() + 1)
-            test = folds == fold
-            seen, unseen = target.take(~test), target.take(test)
-            told = [testimony.take(~test) for testimony in testimonies]
-            asked = [testimony.take(test) for testimony in testimonies]
-            for setting, said in judge(seen, units[~test], told, unseen, asked, settings, bounds, seed).items():
+        for part in protocol.parts():
+            log.info(
+                "%s: %s, fold %s of %s", target.properties[0], protocol.name, part.fold + 1, protocol.folds.max() + 1
+            )
+            test = row[part.rows]
+            seen, unseen = _training_part(target, part), target.take(part.asked)
+            for setting, said in _judge_part(target, testimonies, protocol, part, settings, bounds, seed).items():
                 for name in ("values", "lower", "upper", "in_domain"):
-                    getattr(held_out[setting], name)[test] = getattr(said, name)
-            held_out[MEAN].values[test] = measured[~test].mean()
-            held_out[SINGLE].values[test] = _single(seen, unseen.features, seed)
-    metrics = [m for result in held_out.values() for m in _measure(result, subsets or {})]
-    return Evaluation(protocol.value, tuple(metrics), held_out)
+                    getattr(held_out[setting], name)[test] = getattr(said, name)[part.place]
+            held_out[MEAN].values[test] = part.values.mean()
+            held_out[SINGLE].values[test] = _single(seen, unseen.features, seed)[part.place]
+    metrics = [m for result in held_out.values() for m in _measure(result, protocol.zero_class)]
+    return Evaluation(protocol.name, tuple(metrics), held_out)
+
+
+def learning_curve(
+    target: Samples,
+    helper_models: Sequence[SourceModel],
+    helper_samples: Sequence[Samples],
+    protocol: Protocol,
+    evaluation: Evaluation,
+    bounds: tuple[float, float] = VALUE_RANGE,
+    seed: int = 0,
+) -> tuple[CurvePoint, ...]:
+    """Measure the error after training on shares of the units, on the first folds' rows.
+
+    The error after training on all of them is taken from what was evaluated.
+
+    Args:
+        target: As for `evaluate`, and so the others.
+        helper_models: Models of the helper sources.
+        helper_samples: Their own values.
+        protocol: How rows are tested.
+        evaluation: What `evaluate` found under it.
+        bounds: Smallest and largest possible value of the property.
+        seed: Fixes which units are trained on.
+    """
+    settings = (Setting.WITHOUT_DFT, Setting.KNOWN_DFT) if helper_models else (Setting.WITHOUT_DFT,)
+    with one_thread():
+        testimonies = hear_helpers(target, helper_models, helper_samples)
+    parts: list[Part] = []
+    for part in protocol.parts():
+        if sum(len(each.rows) for each in parts) < CURVE_FOLDS:
+            parts.append(part)
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.random.default_rng(seed).permutation(protocol.units.max() + 1)
+    said = {(setting, share): np.empty(len(protocol.measured)) for setting in settings for share in CURVE}
+    sizes = {1.0: float(np.mean([len(part.told) for part in parts]))}
+    for share in CURVE:
+        log.info("%s: learning curve, %.0f %% of the training part", target.properties[0], 100 * share)
+        fewer = [_fewer(part, order[protocol.units[part.told]] < share * len(order)) for part in parts]
+        sizes[share] = float(np.mean([len(part.told) for part in fewer]))
+        for part in fewer:
+            with one_thread():
+                found = _judge_part(target, testimonies, protocol, part, settings, bounds, seed)
+            for setting, answer in found.items():
+                said[setting, share][part.rows] = answer.values[part.place]
+    position = np.searchsorted(protocol.tested, rows)
+    subsets = {"all": np.ones(len(rows), dtype=bool), **classes(protocol.measured[rows], protocol.zero_class)}
+    points = []
+    for setting in settings:
+        values = {share: said[setting, share][rows] for share in CURVE}
+        values[1.0] = evaluation.held_out[setting].values[position]
+        for share, predicted in values.items():
+            errors = np.abs(predicted - protocol.measured[rows])
+            points += [
+                CurvePoint(
+                    protocol.name, setting, name, round(sizes[share]), int(mask.sum()), float(errors[mask].mean())
+                )
+                for name, mask in subsets.items()
+                if mask.any()
+            ]
+    return tuple(points)
+
+
+def _fewer(part: Part, kept: NDArray[np.bool_]) -> Part:
+    return replace(part, told=part.told[kept], values=part.values[kept])
+
+
+def _training_part(target: Samples, part: Part) -> Samples:
+    return replace(target.take(part.told), values=part.values[:, None])
+
+
+def _judge_part(
+    target: Samples,
+    testimonies: Sequence[Testimony],
+    protocol: Protocol,
+    part: Part,
+    settings: Sequence[Setting],
+    bounds: tuple[float, float],
+    seed: int,
+) -> dict[Setting, StackPredictions]:
+    return judge(
+        _training_part(target, part),
+        protocol.units[part.told],
+        [testimony.take(part.told) for testimony in testimonies],
+        target.take(part.asked),
+        [testimony.take(part.asked) for testimony in testimonies],
+        settings,
+        bounds,
+        seed,
+    )
 
 
 def judge(
@@ -166,11 +267,13 @@ def judge(
     }
 
 
-def _blank(protocol: Protocol, model: str, target: Samples, folds: NDArray[np.intp]) -> HeldOut:
-    values, lower, upper = np.full((3, len(target)), np.nan)
-    outside = np.zeros(len(target), dtype=bool)
-    measured = target_values(target)
-    return HeldOut(protocol.value, model, target.material_ids, measured, values, lower, upper, outside, folds)
+def _blank(protocol: Protocol, model: str, target: Samples, tested: NDArray[np.intp]) -> HeldOut:
+    values, lower, upper = np.full((3, len(tested)), np.nan)
+    outside = np.zeros(len(tested), dtype=bool)
+    names = target.material_ids[protocol.which[tested]]
+    return HeldOut(
+        protocol.name, model, names, protocol.measured[tested], values, lower, upper, outside, protocol.folds[tested]
+    )
 
 
 def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
@@ -179,33 +282,46 @@ def _single(training: Samples, features: NDArray[np.float64], seed: int) -> NDAr
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed)
+    forest = RandomForestRegressor(100, max_features=1 / 3, random_state=seed, n_jobs=CORES)
     model = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), forest)
-    predicted: NDArray[np.float64] = model.fit(training.features, target_values(training)).predict(features)
+    model.fit(training.features, target_values(training))
+    forest.n_jobs = 1  # threads would add up the trees in any order, and so change the last digits
+    predicted: NDArray[np.float64] = model.predict(features)
     return predicted
 
 
-def _measure(result: HeldOut, subsets: Mapping[str, NDArray[np.bool_]]) -> list[Metrics]:
-    everything = np.ones(len(result.values), dtype=bool)
-    masks = {"all": everything, **subsets}
+def _measure(result: HeldOut, zero_class: str | None) -> list[Metrics]:
+    masks = {"all": np.ones(len(result.values), dtype=bool), **classes(result.measured, zero_class)}
     if result.model not in (MEAN, SINGLE):
+        said = classes(result.values, zero_class)
+        widths = result.upper - result.lower
+        low, high = np.quantile(widths, [1 / 3, 2 / 3])
+        masks |= {f"predicted_{name}": rows for name, rows in said.items()}
         masks |= {"in_domain": result.in_domain, "out_of_domain": ~result.in_domain}
+        masks |= {"easy_third": widths <= low, "hard_third": widths > high}
     return [_errors(result, name, mask) for name, mask in masks.items() if mask.any()]
 
 
-def _errors(result: HeldOut, subset: str, rows: NDArray[np.bool_]) -> Metrics:
-    measured, errors = result.measured[rows], (result.values - result.measured)[rows]
-    lower, upper = result.lower[rows], result.upper[rows]
+def error_figures(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> dict[str, Any]:
+    """Count, MAE, RMSE and R² of (n,) predictions; R² is NaN when all is measured equal."""
+    errors = predicted - measured
     scatter = ((measured - measured.mean()) ** 2).sum()
+    return {
+        "n": len(measured),
+        "mae": float(np.abs(errors).mean()),
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "r2": float(1 - (errors**2).sum() / scatter) if scatter > 0 else float("nan"),
+    }
+
+
+def _errors(result: HeldOut, subset: str, rows: NDArray[np.bool_]) -> Metrics:
+    measured, lower, upper = result.measured[rows], result.lower[rows], result.upper[rows]
     has_intervals = not np.isnan(lower).any()
     return Metrics(
         protocol=result.protocol,
         model=result.model,
         subset=subset,
-        n=int(rows.sum()),
-        mae=float(np.abs(errors).mean()),
-        rmse=float(np.sqrt((errors**2).mean())),
-        r2=float(1 - (errors**2).sum() / scatter) if scatter > 0 else float("nan"),
+        **error_figures(result.values[rows], measured),
         coverage_90=float(((lower <= measured) & (measured <= upper)).mean()) if has_intervals else float("nan"),
         width_90=float((upper - lower).mean()) if has_intervals else float("nan"),
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.08  # of exact zeros, and of other values, from which on zero is a class
 FEWEST = 20  # materials of each class
+SURE = 0.92  # of the zeros, at most, are said to be exactly 0, and held by intervals: what is surer must be doubted too
 
 
 def is_zero_inflated(values: NDArray[np.float64]) -> bool:

@@ -1,7 +1,7 @@
 """Intervals that hold: conformal calibration on held-out residuals, wider where prediction is harder.
 
 By construction, about `CONFIDENCE` of materials exchangeable with the training ones fall inside, whatever the models
-are; nothing is tuned on test rows. Where zero is a class of its own (`hurdle`), that is so for both classes: the
+are; nothing is tuned on test rows. Where zero is a class of its own (`hurdle`), each class is held about so often: the
 interval is the hull of 0, if that class can't be excluded, and the interval of the size, if the other can't be.
 Not here: the predictions themselves, nor what makes a material difficult (`difficulty`).
 """
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.learning.difficulty import Difficulty, fit_difficulty
+from pipelines.learning.hurdle import SURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.90
-LEAST = 0.87  # of the materials that are not zero, where the zeros are held more often than need be
+LEAST = 0.88  # of the materials that are not zero, where the zeros are held more often (`hurdle.SURE`)
+GAIN = 0.25  # by this power of the number of materials errors fall; see docs/decisions/0016
 MISSED = 0.03  # share of non-zero materials whose chance is so small that only 0 is given
 STEPS = 10  # of settling the quantile and the chance below which 0 stays inside; both are monotone in each other
 
@@ -58,6 +60,7 @@ def calibrate(
     *,
     hurdle: bool,
     silent: NDArray[np.bool_] | None = None,
+    trained: float = 1.0,
 ) -> Calibration:
     """Calibrate on the training materials; all predictions are by an ensemble that had not seen the material's unit.
 
@@ -70,25 +73,26 @@ def calibrate(
         disagreement: (n,) standard deviation of the level-1 predictions.
         hurdle: Whether zero is a class of its own.
         silent: (n,) where 0 itself is predicted, and so lies inside; None for nowhere.
+        trained: Share of the materials on which the models behind the predictions were trained; those of all err less.
     """
     counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
     difficulty = fit_difficulty(np.where(counts, np.abs(values - sizes), np.nan))
-    expected = difficulty.of(nearest, disagreement)
+    expected, better = difficulty.of(nearest, disagreement), trained**GAIN
     if not hurdle:
-        return Calibration(difficulty, _quantile(np.abs(values - sizes), expected), 0.0, -1.0)
+        return Calibration(difficulty, better * _quantile(np.abs(values - sizes), expected), 0.0, -1.0)
     size_from = float(np.quantile(chances[counts], MISSED))
     silent = np.zeros(len(values), dtype=bool) if silent is None else silent
-    # Where 0 is predicted for more of the zeros than need be inside, the others make up for it: 90 % in all.
-    share, held = float(counts.mean()), max(CONFIDENCE, float(silent[~counts].mean()))
-    confidence = float(np.clip((CONFIDENCE - (1 - share) * held) / share, LEAST, CONFIDENCE))
+    # Zeros are held more often, as most of them are predicted to be just that; the others make up for it: 90 % in all.
+    share = float(counts.mean())
+    confidence = float(np.clip((CONFIDENCE - (1 - share) * SURE) / share, LEAST, CONFIDENCE))
     zero_until, quantile = 0.5, np.inf
     for _ in range(STEPS):
         below = (values < sizes) & ((chances <= zero_until) | silent)  # these lie inside whatever the half-width
         needed = np.where(below, 0.0, np.abs(values - sizes))
         needed[chances < size_from] = np.inf
-        quantile = _quantile(needed[counts], expected[counts], confidence)
+        quantile = better * _quantile(needed[counts], expected[counts], confidence)
         excluded = (sizes - quantile * expected > 0) & (chances >= size_from) & ~silent
-        settled = float(np.quantile(np.where(excluded, chances, 0.0)[~counts], CONFIDENCE, method="higher"))
+        settled = float(np.quantile(np.where(excluded, chances, 0.0)[~counts], SURE, method="higher"))
         if settled == zero_until:
             break
         zero_until = settled

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipelines.learning.samples import Samples
 
 
-class Protocol(StrEnum):
+class Split(StrEnum):
     """How test materials are chosen."""
 
     GROUPED_KFOLD = "grouped_kfold"
@@ -30,7 +30,7 @@ class Protocol(StrEnum):
 CLUSTERS = 10  # of compositions alike, each left out as a whole (leave-one-cluster-out; doi:10.1039/C8ME00012C)
 
 
-def split_units(samples: Samples, protocol: Protocol) -> NDArray[np.intp]:
+def split_units(samples: Samples, split: Split) -> NDArray[np.intp]:
     """Number the unit of each row, (n,).
 
     With `CHEMICAL_SYSTEM`, a group that spans two systems (a trace of dopant vanishes from the `group_id`) joins them
@@ -38,9 +38,9 @@ def split_units(samples: Samples, protocol: Protocol) -> NDArray[np.intp]:
     lies among `CLUSTERS` clusters of standardised descriptors.
     """
     groups = np.unique(samples.group_ids, return_inverse=True)[1]
-    if protocol is Protocol.GROUPED_KFOLD:
+    if split is Split.GROUPED_KFOLD:
         return groups
-    if protocol is Protocol.CLUSTER:
+    if split is Split.CLUSTER:
         return _clusters(samples.features)[np.unique(groups, return_index=True)[1]][groups]
     from scipy.sparse import coo_array  # deferred: 0.2 s
     from scipy.sparse.csgraph import connected_components

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.learning.hurdle import SURE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PULL = 0.02  # strength of the pull to equal weights
 STEPS = 10  # of reweighting; the weights settle to three digits in about five
-SURE = 0.002  # chances are kept this far from 0 and 1
+EDGE = 0.002  # chances are kept this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def fit_weights(held_out: NDArray[np.float64], values: NDArray[np.float64], step
 
 
 def _log_odds(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = chances.clip(SURE, 1 - SURE)
+    kept = chances.clip(EDGE, 1 - EDGE)
     odds: NDArray[np.float64] = np.log(kept / (1 - kept))
     return odds
 
@@ -131,7 +133,9 @@ def _calibrate(log_odds: NDArray[np.float64], positive: NDArray[np.bool_]) -> tu
 def _fit_gate(
     chance: NDArray[np.float64], size: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[float, float]:
-    grid = [(low / 20, high / 20) for low in range(4, 13) for high in range(low + 1, 21)]
+    """The gate of least absolute error of those that give not more than `SURE` of the zeros an exact 0."""
+    highest = float(np.quantile(chance[values == 0], SURE))
+    grid = [(min(low / 20, highest), high / 20) for low in range(1, 13) for high in range(low + 1, 21)]
     errors = [float(np.abs(size * _gate(chance, *gate) - values).mean()) for gate in grid]
     return grid[int(np.argmin(errors))]
 

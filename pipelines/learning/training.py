@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -23,10 +23,11 @@ import pyarrow as pa
 
 from pipelines.learning import persistence
 from pipelines.learning.ensemble import Ensemble, train_ensemble
-from pipelines.learning.evaluation import Evaluation, Metrics, evaluate
+from pipelines.learning.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
-from pipelines.learning.splits import Protocol
+from pipelines.learning.splits import Split
 from schemas.ensembles import EnsembleSpec
 from schemas.errors import InputError
 from schemas.tables import TABLES
@@ -69,7 +70,7 @@ def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     """Train the model of one source alone, unless it is there.
 
-    A helper's model is blind to every group of the target. The target's is judged on its own, out of group.
+    A helper's model is blind to every group of the target. The target's is judged with the ensemble: `without_dft`.
     """
     sets = _select(lake, spec)
     training_set, target = sets[source], sets[spec.target]
@@ -81,10 +82,8 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     samples = samples_of(training_set, spec)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
-        bounds = (spec.predicts.lower, spec.predicts.upper)
-        evaluation = [evaluate(samples, [], [], Protocol.GROUPED_KFOLD, bounds, _subsets(spec, samples), SEED)]
-        stack = train_ensemble(samples, [], [], bounds, SEED)
-        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, evaluation)
+        stack = train_ensemble(samples, [], [], (spec.predicts.lower, spec.predicts.upper), SEED)
+        _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
         parameters = {"materials": model.n_rows, "blind to groups": len(blind)}
@@ -105,15 +104,17 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     bounds = (spec.predicts.lower, spec.predicts.upper)
-    evaluations = []
-    for protocol in (Protocol.GROUPED_KFOLD, Protocol.CHEMICAL_SYSTEM):  # as long each as fitting ten times over
-        log.info("%s: evaluating out of group (%s) on %s materials", spec.name, protocol.value, f"{len(samples):,}")
-        subsets = _subsets(spec, samples)
-        evaluations.append(evaluate(samples, helpers, helper_samples, protocol, bounds, subsets, SEED))
+    log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
+    zero_class = spec.predicts.zero_class
+    protocols = [
+        split_protocol(samples, split, zero_class, SEED) for split in (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
+    ]
+    evaluations = [evaluate(samples, helpers, helper_samples, each, bounds, SEED) for each in protocols]
+    curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, SEED)
     log.info("%s: fitting the ensemble", spec.name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
     parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations)
+    _register(lake, spec, model, model_id, target, None, parameters, evaluations, curve)
     return Trained(model_id, anew=True)
 
 
@@ -268,15 +269,6 @@ def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
     return np.column_stack(arrays) if arrays else np.empty((table.num_rows, 0))
 
 
-def _subsets(spec: EnsembleSpec, samples: Samples) -> dict[str, NDArray[np.bool_]]:
-    """Where a value of zero is a class of its own (metals), the classes are reported apart."""
-    name = spec.predicts.zero_class
-    if name is None:
-        return {}
-    zero = samples.values[:, 0] == 0
-    return {name: zero, f"non-{name}": ~zero}
-
-
 def _model_id(*parts: Any) -> str:
     return signature(_learning_code(), SEED, *parts)[:16]
 
@@ -306,6 +298,7 @@ def _register(
     source: str | None,
     parameters: Mapping[str, Any],
     evaluations: Iterable[Evaluation],
+    curve: Iterable[CurvePoint] = (),
 ) -> None:
     path = models.model_path(model_id)
     content = persistence.dumps(model)
@@ -342,7 +335,8 @@ def _register(
                 "value": noise,
             }
         )
-    models.record(lake, row, metrics, out_of_fold)
+    points = [{"model_id": model_id, **_point(each)} for each in curve]
+    models.record(lake, row, metrics, out_of_fold, points)
     if source is None and models.may_serve(lake, model_id, spec.name):
         models.promote(lake, row)
 
@@ -351,6 +345,11 @@ def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values = {name: float(getattr(found, name)) for name in _FIGURES}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
+
+
+def _point(found: CurvePoint) -> dict[str, Any]:
+    values = asdict(found)
+    return {"setting": values.pop("model"), **values}
 
 
 def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:

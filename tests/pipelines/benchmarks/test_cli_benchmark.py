@@ -22,7 +22,8 @@ def test_ours_stand_beside_the_published(capsys: pytest.CaptureFixture[str]) -> 
     gain = {"mae": 0.01, "ci95": [0.0, 0.02], "method": "paired over 5 folds"}
     result = {
         "title": "Test",
-        "split": "five folds",
+        "split_words": "five folds",
+        "plain_random_forest": figures,
         "n": 12,
         "unit": "eV",
         "protocols": dict.fromkeys(("strict", "known_dft", "without_dft"), figures),

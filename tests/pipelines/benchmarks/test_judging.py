@@ -9,7 +9,9 @@ from pipelines.benchmarks import judging
 from pipelines.benchmarks.scores import paired_gain, score
 from pipelines.benchmarks.tasks import Task
 from pipelines.learning import level1, source_models
+from pipelines.learning.protocols import medians
 from pipelines.learning.samples import Samples
+from pipelines.learning.splits import Split
 
 METALS = ("Li", "Na", "K", "Mg", "Ca", "Sr", "Ba", "Zn", "Cd", "Al", "Ga", "In", "Sc", "Y", "La", "Ti", "Zr")
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "P")
@@ -39,7 +41,7 @@ def _anion(formula: str) -> str:
 
 def helper(task: Task, target: Samples, which: np.ndarray) -> Samples:
     """Computed values of every other composition, too small by a third."""
-    values = judging._medians(task.values, which, len(target))[:, None] * 0.66
+    values = medians(task.values, which)[:, None] * 0.66
     every_other = np.arange(0, len(target), 2)
     samples = target.take(every_other)
     return Samples("dft", "computation", ("band_gap",), *_keys(samples), values[every_other])
@@ -53,16 +55,28 @@ def test_all_rows_are_judged_in_both_settings(salts: Task) -> None:
     target, which = judging.describe(salts, "band_gap", ["hellinger", "valence"])
     assert len(target) == len(METALS) * len(ANIONS)
     computed = helper(salts, target, which)
-    found = judging.judge_task(salts, target, which, [computed], (0.0, 20.0))
+    protocol = judging.protocol_of(salts, target, which, None, "metal")
+    found = judging.judge_task(target, [computed], protocol, (0.0, 20.0))
     for name in ("strict", "known_dft"):
         figures = found["protocols"][name]
         assert figures["n"] == len(salts.values)
         assert figures["mae"] < 1.5
         assert 0.8 < figures["coverage_90"] <= 1
     assert found["protocols"]["known_dft"]["mae"] < found["protocols"]["strict"]["mae"]
-    assert found["known_values"] == {"dft": len(computed)}
-    again = judging.judge_task(salts, target, which, [computed], (0.0, 20.0))
+    assert found["source_models"] == {"dft": {"materials": 0, "known_values": len(computed)}}
+    again = judging.judge_task(target, [computed], protocol, (0.0, 20.0))
     assert again["protocols"] == found["protocols"]
+
+
+def test_a_test_composition_is_trained_on_in_no_row(salts: Task) -> None:
+    target, which = judging.describe(salts, "band_gap", ["valence"])
+    protocol = judging.protocol_of(salts, target, which, None, None)
+    assert len(which) > len(target)
+    for part in protocol.parts():
+        assert not set(part.told) & set(part.asked)
+        np.testing.assert_array_equal(part.asked[part.place], which[part.rows])
+    others = judging.protocol_of(salts, target, which, Split.CHEMICAL_SYSTEM, None)
+    assert len(others.tested) == len(target)
 
 
 def test_scores_are_what_they_are_called() -> None:

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from pipelines.learning.errors import LeakageError, LearningError
-from pipelines.learning.evaluation import evaluate
+from pipelines.learning.evaluation import evaluate, learning_curve
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.source_models import train_source_model
-from pipelines.learning.splits import Protocol, check_folds
+from pipelines.learning.splits import Split, check_folds
 
 BOUNDS = (0.0, 8.0)
+
+
+def grouped(samples, zero_class=None):
+    return split_protocol(samples, Split.GROUPED_KFOLD, zero_class)
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +25,7 @@ def helper(measured, computed):
 
 @pytest.fixture(scope="module")
 def evaluation(measured, computed, helper):
-    high = measured.values[:, 0] > 2
-    return evaluate(measured, [helper], [computed], Protocol.GROUPED_KFOLD, BOUNDS, {"high": high}, seed=0)
+    return evaluate(measured, [helper], [computed], grouped(measured), BOUNDS, seed=0)
 
 
 def metric(evaluation, model, subset="all"):
@@ -36,7 +40,8 @@ def test_an_informative_helper_lowers_the_error(evaluation):
 
 def test_settings_and_baselines_are_all_reported(evaluation):
     assert {m.model for m in evaluation.metrics} == {"without_dft", "strict", "known_dft", "mean", "single"}
-    assert metric(evaluation, "strict", "high").n < metric(evaluation, "strict").n == 120
+    assert metric(evaluation, "strict", "easy_third").width_90 < metric(evaluation, "strict", "hard_third").width_90
+    assert metric(evaluation, "strict").n == 120
     assert np.isnan(metric(evaluation, "mean").coverage_90)
 
 
@@ -57,7 +62,7 @@ def test_a_test_value_is_seen_by_nothing_in_its_fold(evaluation, measured, compu
     fold = evaluation.held_out["strict"].fold == 0
     changed = replace(measured, values=measured.values.copy())
     changed.values[fold] = 7.9
-    again = evaluate(changed, [helper], [computed], Protocol.GROUPED_KFOLD, BOUNDS, seed=0)
+    again = evaluate(changed, [helper], [computed], grouped(changed), BOUNDS, seed=0)
     for model, before in evaluation.held_out.items():
         after = again.held_out[model]
         np.testing.assert_array_equal(before.values[fold], after.values[fold])
@@ -68,13 +73,13 @@ def test_strict_does_not_see_computed_values_of_target_materials(evaluation, mea
     """Change what the computation says about the target's materials: only known_dft may notice."""
     changed = replace(computed, values=computed.values.copy())
     changed.values[np.isin(computed.material_ids, measured.material_ids)] += 50
-    again = evaluate(measured, [helper], [changed], Protocol.GROUPED_KFOLD, BOUNDS, seed=0)
+    again = evaluate(measured, [helper], [changed], grouped(measured), BOUNDS, seed=0)
     np.testing.assert_array_equal(evaluation.held_out["strict"].values, again.held_out["strict"].values)
     assert (evaluation.held_out["known_dft"].values != again.held_out["known_dft"].values).any()
 
 
 def test_chemical_systems_are_never_split(measured):
-    result = evaluate(measured, [], [], Protocol.CHEMICAL_SYSTEM, BOUNDS)
+    result = evaluate(measured, [], [], split_protocol(measured, Split.CHEMICAL_SYSTEM), BOUNDS)
     check_folds(measured.chemical_systems, result.held_out["without_dft"].fold)
     assert set(result.held_out) == {"without_dft", "mean", "single"}
 
@@ -82,10 +87,45 @@ def test_chemical_systems_are_never_split(measured):
 def test_a_helper_that_knows_the_target_is_refused(measured, computed):
     leaky = train_source_model(computed, np.array([], dtype=str), seed=0)
     with pytest.raises(LeakageError, match="of the target"):
-        evaluate(measured, [leaky], [computed], Protocol.GROUPED_KFOLD, BOUNDS)
+        evaluate(measured, [leaky], [computed], grouped(measured), BOUNDS)
+
+
+def test_classes_are_reported_apart_and_by_what_was_predicted(measured):
+    inflated = replace(measured, values=np.where(measured.values < 2, 0.0, measured.values))
+    result = evaluate(inflated, [], [], grouped(inflated, "metal"), BOUNDS)
+    metals, others = (metric(result, "without_dft", name) for name in ("metal", "non-metal"))
+    assert metals.n + others.n == 120
+    assert metals.n == (inflated.values == 0).sum()
+    said = metric(result, "without_dft", "predicted_metal")
+    assert said.n == (result.held_out["without_dft"].values == 0).sum()
+
+
+def test_every_cluster_is_left_out_in_turn(measured):
+    protocol = split_protocol(measured, Split.CLUSTER)
+    for part in protocol.parts():
+        assert len(np.unique(protocol.units[part.asked])) == 1
+        assert not set(protocol.units[part.told]) & set(protocol.units[part.asked])
+
+
+def test_more_training_materials_lower_the_error(evaluation, measured, computed, helper):
+    """The curve ends in what the evaluation found, and a quarter of the units is a quarter of the materials."""
+    points = learning_curve(measured, [helper], [computed], grouped(measured), evaluation, BOUNDS)
+    curve = {(point.model, point.n_trained): point for point in points}
+    trained = sorted({point.n_trained for point in points})
+    assert trained == [pytest.approx(24, abs=4), pytest.approx(48, abs=4), 96]
+    alone = [curve["without_dft", n].mae for n in trained]
+    assert alone[0] > alone[-1] == pytest.approx(metric(evaluation, "without_dft").mae)
+    assert {point.n_tested for point in points} == {120}
+
+
+def test_the_same_seed_gives_the_same_to_the_last_bit(evaluation, measured, computed, helper):
+    again = evaluate(measured, [helper], [computed], grouped(measured), BOUNDS, seed=0)
+    for name, held in again.held_out.items():
+        np.testing.assert_array_equal(held.values, evaluation.held_out[name].values)
+        np.testing.assert_array_equal(held.upper, evaluation.held_out[name].upper)
 
 
 def test_one_group_cannot_be_evaluated(measured):
     one = replace(measured, group_ids=np.full(120, "GaN"))
     with pytest.raises(LearningError, match="nothing to hold out"):
-        evaluate(one, [], [], Protocol.GROUPED_KFOLD, BOUNDS)
+        evaluate(one, [], [], grouped(one), BOUNDS)

@@ -10,9 +10,10 @@ from pipelines.learning.ensemble import hear_helpers
 from pipelines.learning.errors import LeakageError
 from pipelines.learning.evaluation import evaluate, judge
 from pipelines.learning.level1 import Setting
+from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import known_values
 from pipelines.learning.source_models import train_source_model
-from pipelines.learning.splits import Protocol, check_folds
+from pipelines.learning.splits import Split, check_folds
 from tests.pipelines.learning.leakage import depends_on_test_values, suspicious_columns
 
 
@@ -39,7 +40,8 @@ def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):
     """The honest chain does not move when the test fold's values change; one that scales by all values does."""
 
     def run(samples):
-        return evaluate(samples, [], [], Protocol.GROUPED_KFOLD, (-50.0, 50.0), seed=0).held_out["without_dft"]
+        protocol = split_protocol(samples, Split.GROUPED_KFOLD)
+        return evaluate(samples, [], [], protocol, (-50.0, 50.0), seed=0).held_out["without_dft"]
 
     assert not depends_on_test_values(run, measured)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipelines.learning.errors import LeakageError, LearningError
 from pipelines.learning.samples import Samples
-from pipelines.learning.splits import Protocol, assign_folds, check_folds, split_units
+from pipelines.learning.splits import Split, assign_folds, check_folds, split_units
 
 
 def samples(groups: list[int], systems: list[int]) -> Samples:
@@ -31,7 +31,7 @@ labels = st.integers(2, 40).flatmap(
 
 
 @settings(deadline=None)  # the first clustering imports scikit-learn
-@given(labels, st.integers(2, 7), st.integers(0, 5), st.sampled_from(list(Protocol)))
+@given(labels, st.integers(2, 7), st.integers(0, 5), st.sampled_from(list(Split)))
 def test_no_split_separates_a_group(given_labels, n_folds, seed, protocol):
     materials = samples(*given_labels)
     units = split_units(materials, protocol)
@@ -41,7 +41,7 @@ def test_no_split_separates_a_group(given_labels, n_folds, seed, protocol):
         return
     folds = assign_folds(units, n_folds, seed)
     check_folds(materials.group_ids, folds)
-    if protocol is Protocol.CHEMICAL_SYSTEM:
+    if protocol is Split.CHEMICAL_SYSTEM:
         check_folds(materials.chemical_systems, folds)
     assert set(folds) == set(range(min(n_folds, len(np.unique(units)))))
 
@@ -63,12 +63,12 @@ def test_a_straddling_group_is_named():
 
 def test_a_dopant_that_vanishes_from_the_group_joins_its_systems():
     """ZnO and ZnO:Al share a group; under the chemical-system protocol Al-O-Zn must not be tested on ZnO's model."""
-    units = split_units(samples([0, 0, 1], [0, 1, 2]), Protocol.CHEMICAL_SYSTEM)
+    units = split_units(samples([0, 0, 1], [0, 1, 2]), Split.CHEMICAL_SYSTEM)
     assert units[0] == units[1] != units[2]
 
 
 def test_clusters_are_left_out_whole_with_every_group(measured):
-    units = split_units(measured, Protocol.CLUSTER)
+    units = split_units(measured, Split.CLUSTER)
     assert 2 <= len(np.unique(units)) <= 10
     check_folds(measured.group_ids, assign_folds(units, 5, seed=0))
-    np.testing.assert_array_equal(units, split_units(measured, Protocol.CLUSTER))
+    np.testing.assert_array_equal(units, split_units(measured, Split.CLUSTER))

@@ -65,6 +65,17 @@ def test_chances_are_calibrated_and_the_gate_is_near_the_median():
     assert error < np.abs(truth - values).mean()
 
 
+def test_not_more_zeros_are_called_zero_than_may_be_held():
+    """Chances so sharp that a gate at one half would call 97 % of the zeros exactly 0."""
+    rng = np.random.default_rng(4)
+    positive = rng.random(2000) < 0.5
+    chances = np.where(positive, rng.beta(12, 2, size=2000), rng.beta(2, 9, size=2000))
+    values = np.where(positive, 3.0, 0.0)
+    meta = fit_meta(np.full((2000, 1), 3.0), chances[:, None], values)
+    silent = meta.share(meta.chance(chances[:, None])) == 0
+    assert 0.85 < silent[~positive].mean() <= 0.925
+
+
 def test_without_a_hurdle_all_of_the_size_is_predicted(columns):
     values, held_out = columns
     meta = fit_meta(held_out, np.empty((300, 0)), values)
