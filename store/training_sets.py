@@ -49,8 +49,6 @@ class TrainingSet(Tabular):
     request: Mapping[str, Any]
     """What was asked for, with versions in place of names: the same request at the same snapshot is the same set."""
     notes: tuple[str, ...] = ()
-    widths: tuple[int, ...] = ()
-    """How many descriptors come from each of `features`, in order; empty where they are not told apart."""
 
     @cached_property
     def content_sha256(self) -> str:
@@ -97,9 +95,7 @@ def select(
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
     request = {"source": source, "properties": list(properties), "features": list(versions)}
-    columns = [con.execute(f"SELECT * FROM features.{version} LIMIT 0").description for version in versions]
-    widths = tuple(sum(column[0] not in _NOT_DESCRIPTORS for column in each) for each in columns)
-    return TrainingSet(source, tuple(properties), versions, current_snapshot(con), table, request, widths=widths)
+    return TrainingSet(source, tuple(properties), versions, current_snapshot(con), table, request)
 
 
 def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:

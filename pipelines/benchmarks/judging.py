@@ -46,7 +46,6 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
     distinct = [compositions[row] for row in first]
     elements = pa.array([list(each.elements) for each in distinct], pa.list_(pa.string()))
     fractions = pa.array([list(each.fractions) for each in distinct], pa.list_(pa.float64()))
-    described = [get_feature_set(name).compute(elements, fractions)[0] for name in features]
     return Samples(
         source="benchmark",
         kind="experiment",
@@ -54,9 +53,8 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
         material_ids=names,
         group_ids=np.array([each.group_id for each in distinct]),
         chemical_systems=np.array([each.chemical_system for each in distinct]),
-        features=np.hstack(described),
+        features=np.hstack([get_feature_set(name).compute(elements, fractions)[0] for name in features]),
         values=medians(task.values, which)[:, None],
-        feature_sets=tuple(matrix.shape[1] for matrix in described),
     ), which
 
 
@@ -85,7 +83,7 @@ def judge_task(
     bounds: tuple[float, float],
     seed: int = 0,
     methods: Sequence[str] = (),
-    columns: Sequence[tuple[str, str]] = (),
+    feature_sets: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Judge the ensemble on the compositions of a task, and other methods beside it.
 
@@ -96,7 +94,7 @@ def judge_task(
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
         methods: Names of `pipelines.learning.methods` to compare with the ensemble.
-        columns: Name and unit of each descriptor, which methods may ask for.
+        feature_sets: Names of the target's feature sets, which methods may ask for.
 
     Returns:
         Plain values for JSON: `protocols`, `gain_from_dft`, `plain_random_forest`, `source_models`, `seconds` of the
@@ -111,8 +109,16 @@ def judge_task(
     errors = {name: np.abs(held.values - held.measured) for name, held in evaluation.held_out.items()}
     folds = protocol.folds[protocol.tested]
     seconds = round(time.monotonic() - started, 1)
-    names, units = zip(*columns, strict=True) if columns else ((), ())
-    lessons = Lessons(target.properties[0], names, units, tuple(helper_samples), tuple(models), target.group_ids, seed)
+    lessons = Lessons(
+        property_name=target.properties[0],
+        feature_sets=tuple(
+            tuple((column.name, column.unit or "") for column in get_feature_set(name).columns) for name in feature_sets
+        ),
+        helpers=tuple(helper_samples),
+        models=tuple(models),
+        group_ids=target.group_ids,
+        seed=seed,
+    )
     return {
         "protocols": {setting.value: _figures(evaluation, setting) for setting in Setting},
         "plain_random_forest": _figures(evaluation, SINGLE),

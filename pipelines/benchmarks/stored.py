@@ -65,9 +65,8 @@ def run_benchmark(
         helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]
     target, which = judging.describe(task, spec.property, spec.features)
     protocol = judging.protocol_of(task, target, which, split, predicts.zero_class, SEED)
-    columns = [(column.name, column.unit or "") for name in spec.features for column in get_feature_set(name).columns]
     bounds = (predicts.lower, predicts.upper)
-    judged = judging.judge_task(target, helpers, protocol, bounds, SEED, methods, columns)
+    judged = judging.judge_task(target, helpers, protocol, bounds, SEED, methods, spec.features)
     return {
         "benchmark": spec.name,
         "title": spec.title,

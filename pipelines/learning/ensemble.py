@@ -6,6 +6,7 @@ Not here: how good it is (`evaluation`), how it is saved (`persistence`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,16 +22,16 @@ from pipelines.learning.level1 import (
     Testimony,
     View,
     fit_level1,
+    keep_models,
     predict_levels,
     testify,
-    view_blocks,
     view_inputs,
 )
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Split, assign_folds, split_units
 from pipelines.learning.stacking import Meta, cross_joined, fit_meta
-from pipelines.learning.threads import one_thread
+from pipelines.learning.threads import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class Stack:
 
     Attributes:
         setting: What it may know of the computations.
-        levels: Models, one entry for each view of the setting.
+        levels: Models that have a weight, by view.
         meta: What joins them, over the views in order.
         calibration: Turns sizes and chances into intervals.
         errors: What error to expect of the value itself.
@@ -224,7 +225,9 @@ class Ensemble:
             raise LearningError(f"{self.property_name}: features must be (m, {n_features}), not {features.shape}")
         values_of = known or {}
         with one_thread():
-            testimonies = [testify(helper, features, values_of.get(helper.source)) for helper in self.helpers]
+            testimonies = side_by_side(
+                partial(testify, helper, features, values_of.get(helper.source)) for helper in self.helpers
+            )
             said = self.stack.predict(features, material_ids, testimonies)
         shown = said.nearest[:, :SHOWN]
         return Predictions(
@@ -242,15 +245,10 @@ class Ensemble:
 
     def _own_contributions(self, columns: NDArray[np.float64]) -> list[Contribution]:
         contributions, start = [], 0
-        for level in self.stack.levels:
+        for level in (level for level in self.stack.levels if level.names):
             part = slice(start, start := start + len(level.names))
             weight = float(self.stack.meta.size_weights[part].sum())
-            shares = (
-                self.stack.meta.size_weights[part] / weight
-                if weight
-                else np.full(len(level.names), 1 / len(level.names))
-            )
-            predicted = (columns[:, part] @ shares)[:, None]
+            predicted = (columns[:, part] @ self.stack.meta.size_weights[part] / weight)[:, None]
             given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
             nothing = np.full_like(predicted, np.nan)
             contributions.append(
@@ -323,15 +321,7 @@ def fit_training(
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
     hurdle = is_zero_inflated(values)
     levels = {
-        view: fit_level1(
-            view,
-            view_inputs(view, samples.features, testimonies),
-            view_blocks(view, samples.blocks, testimonies),
-            values,
-            folds,
-            seed,
-            hurdle=hurdle,
-        )
+        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed, hurdle=hurdle)
         for view in views
     }
     neighbourhood = fit_neighbourhood(samples.features)
@@ -343,7 +333,9 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
     """Weigh, calibrate and delimit the regressors of one setting, from held-out predictions of training materials."""
     samples, values = training.samples, target_values(training.samples)
     levels = tuple(training.levels[view] for view in VIEWS[setting])
-    columns, chances = (np.hstack(each) for each in zip(*((lvl.sizes, lvl.chances) for lvl in levels), strict=True))
+    meta = fit_meta(*_said(levels), values)
+    levels = keep_models(levels, meta.size_weights > 0, meta.chance_weights > 0)
+    columns, chances = _said(levels)
     sizes, chance, share = cross_joined(columns, chances, values, training.folds)
     sizes, spread = sizes.clip(*bounds), columns.std(axis=1)
     errors = fit_difficulty(np.abs((sizes * share).clip(*bounds) - values))
@@ -351,7 +343,7 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
     return Stack(
         setting=setting,
         levels=levels,
-        meta=fit_meta(columns, chances, values),
+        meta=meta.used(),
         calibration=intervals.calibrate(
             values,
             sizes,
@@ -367,6 +359,11 @@ def fit_stack(training: Training, setting: Setting, bounds: tuple[float, float])
         domain=domain.fit_domain(training.distances, expected, samples.material_ids),
         bounds=bounds,
     )
+
+
+def _said(levels: Sequence[Level1]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The held-out sizes (n, c) and chances (n, d) of all models of some levels."""
+    return np.hstack([level.sizes for level in levels]), np.hstack([level.chances for level in levels])
 
 
 def hear_helpers(

@@ -30,7 +30,6 @@ MANY = 6000  # materials beyond which a kernel over all pairs is slow
 SOME = 1000  # materials from which on boosting adds something
 TREES = 100  # of each forest
 GAMMA = 2.2  # the kernel's reach: exp(-GAMMA * mean distance in standard deviations); see docs/decisions/0015
-ALPHA = 0.03  # the kernel's noise, as a share of the variance
 
 
 class Setting(StrEnum):
@@ -98,6 +97,29 @@ class Level1:
     chances: NDArray[np.float64]
 
 
+def keep_models(
+    levels: Sequence[Level1], regressors_kept: NDArray[np.bool_], classifiers_kept: NDArray[np.bool_]
+) -> tuple[Level1, ...]:
+    """Drop models, given as masks over those of all levels in order, and levels of which none is left."""
+    kept, first, second = [], 0, 0
+    for level in levels:
+        sizes = np.flatnonzero(regressors_kept[first : (first := first + len(level.names))])
+        chances = np.flatnonzero(classifiers_kept[second : (second := second + len(level.chance_names))])
+        if len(sizes) or len(chances):
+            kept.append(
+                Level1(
+                    level.view,
+                    tuple(level.names[i] for i in sizes),
+                    tuple(level.estimators[i] for i in sizes),
+                    level.sizes[:, sizes],
+                    tuple(level.chance_names[i] for i in chances),
+                    tuple(level.classifiers[i] for i in chances),
+                    level.chances[:, chances],
+                )
+            )
+    return tuple(kept)
+
+
 def predict_levels(
     levels: Sequence[Level1], inputs: Sequence[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -132,49 +154,23 @@ def view_inputs(view: View, features: NDArray[np.float64], testimonies: Sequence
     return np.hstack(columns)
 
 
-def view_blocks(view: View, feature_sets: Sequence[int], testimonies: Sequence[Testimony]) -> tuple[int, ...]:
-    """Widths of the parts that the input columns of a view come from: each feature set, and the helpers' word."""
-    word = view_inputs(view, np.empty((len(testimonies[0].predicted), 0)), testimonies).shape[1] if testimonies else 0
-    return (*feature_sets, *([word] if word else []))
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """An unfitted Laplacian kernel ridge in which each block of columns has the same say, however wide it is."""
-
-    blocks: tuple[int, ...]
-
-    def fit(self, inputs: NDArray[np.float64], values: NDArray[np.float64]) -> Any:
-        """Fit to (n, d) inputs and (n,) values; gives a fitted pipeline of scikit-learn."""
-        from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
-        from sklearn.kernel_ridge import KernelRidge
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        imputer, scaler = _imputer().fit(inputs), StandardScaler()
-        varies = scaler.fit(imputer.transform(inputs)).var_ > 0
-        block_of = np.repeat(np.arange(len(self.blocks)), self.blocks)
-        widths = np.bincount(block_of, weights=varies, minlength=len(self.blocks))
-        scaler.scale_ = scaler.scale_ * widths.clip(1)[block_of]
-        # centred: far from all that was measured it says the mean, and not 0
-        ridge = TransformedTargetRegressor(
-            KernelRidge(kernel="laplacian", alpha=ALPHA, gamma=GAMMA / int((widths > 0).sum() or 1)),
-            transformer=StandardScaler(),
-        )
-        ridge.fit(scaler.transform(imputer.transform(inputs)), values)
-        return make_pipeline(imputer, scaler, ridge)
-
-
-def regressors(n: int, blocks: Sequence[int], seed: int) -> dict[str, Any]:
-    """List the unfitted regressors for n training materials with input columns in blocks."""
-    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor  # deferred: 1.5 s
+def regressors(n: int, n_inputs: int, seed: int) -> dict[str, Any]:
+    """List the unfitted regressors for n training materials with `n_inputs` input columns."""
+    from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
+    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+    from sklearn.kernel_ridge import KernelRidge
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     leaf = 2 if n > MANY else 1
     trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed)
     found: dict[str, Any] = {"trees": make_pipeline(_imputer(), trees)}
     if n <= MANY:
-        found["kernel"] = Kernel(tuple(blocks))
+        kernel = make_pipeline(
+            _imputer(), StandardScaler(), KernelRidge(kernel="laplacian", alpha=0.03, gamma=GAMMA / n_inputs)
+        )
+        # centred: far from all that was measured it says the mean, and not 0
+        found["kernel"] = TransformedTargetRegressor(kernel, transformer=StandardScaler())
     if n >= SOME:
         found["boosting"] = HistGradientBoostingRegressor(
             max_iter=150, learning_rate=0.08, max_leaf_nodes=15, early_stopping=False, random_state=seed
@@ -197,7 +193,6 @@ def classifiers(seed: int) -> dict[str, Any]:
 def fit_level1(
     view: View,
     inputs: NDArray[np.float64],
-    blocks: Sequence[int],
     values: NDArray[np.float64],
     folds: NDArray[np.intp],
     seed: int,
@@ -209,21 +204,20 @@ def fit_level1(
     Args:
         view: The view that the inputs were made for.
         inputs: (n, d) input columns.
-        blocks: How many columns come from each feature set and from the helpers (`view_blocks`).
         values: (n,) measured values.
         folds: (n,) inner fold of each material, no unit in two.
         seed: Fixes what chance decides.
         hurdle: Whether zero is a class of its own.
     """
     counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
-    makers = [("size", name) for name in regressors(int(counts.sum()), blocks, seed)]
+    makers = [("size", name) for name in regressors(int(counts.sum()), inputs.shape[1], seed)]
     makers += [("chance", name) for name in classifiers(seed)] if hurdle else []
 
     def fit(kind: str, name: str, rows: NDArray[np.bool_]) -> Any:
         if kind == "chance":
             return classifiers(seed)[name].fit(inputs[rows], values[rows] != 0)
         rows = rows & counts
-        return regressors(int(counts.sum()), blocks, seed)[name].fit(inputs[rows], values[rows])
+        return regressors(int(counts.sum()), inputs.shape[1], seed)[name].fit(inputs[rows], values[rows])
 
     def hold_out(fold: int, kind: str, name: str) -> NDArray[np.float64]:
         test = folds == fold

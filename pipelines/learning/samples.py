@@ -33,7 +33,6 @@ class Samples:
         chemical_systems: (n,) such as ``Ga-N``.
         features: (n, d), NaN where undefined.
         values: (n, p), NaN where not reported.
-        feature_sets: How many columns of `features` each feature set has, in order; empty if they are one set.
 
     Raises:
         LearningError: when shapes disagree, a material appears twice, or a number is infinite.
@@ -47,12 +46,11 @@ class Samples:
     chemical_systems: NDArray[np.str_]
     features: NDArray[np.float64]
     values: NDArray[np.float64]
-    feature_sets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no model could use."""
         n = len(self.material_ids)
-        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:8]}
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:]}
         if set(lengths.values()) != {n}:
             raise LearningError(f"{self.source}: the arrays have different lengths: {lengths}")
         if self.features.ndim != 2 or self.values.shape != (n, len(self.properties)):
@@ -62,8 +60,6 @@ class Samples:
             )
         if len(np.unique(self.material_ids)) != n:
             raise LearningError(f"{self.source}: a material appears twice; reconcile its observations to one row first")
-        if self.feature_sets and sum(self.feature_sets) != self.features.shape[1]:
-            raise LearningError(f"{self.source}: {self.features.shape[1]} columns in sets of {self.feature_sets}")
         if np.isinf(self.features).any() or np.isinf(self.values).any():
             raise LearningError(f"{self.source}: features and values must be finite or NaN, and one is infinite")
 
@@ -82,13 +78,7 @@ class Samples:
             self.chemical_systems[rows],
             self.features[rows],
             self.values[rows],
-            self.feature_sets,
         )
-
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """Widths of the feature sets, all of one if none are told apart."""
-        return self.feature_sets or (self.features.shape[1],)
 
 
 def target_values(target: Samples) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ class Delta:
         errors = np.abs(np.where(np.isfinite(known).sum(axis=0) >= FEWEST, known, predicted) - values[:, None])
         order = np.argsort(np.nanmean(errors, axis=0))
         base, inputs = _baseline(seen.features, predicted[:, order], known[:, order])
-        models = regressors(len(values), (*seen.blocks, inputs.shape[1] - seen.features.shape[1]), self.seed)
+        models = regressors(len(values), inputs.shape[1], self.seed)
         fitted = side_by_side(partial(model.fit, inputs, values - base) for model in models.values())
         return FittedDelta(self, setting, order, tuple(fitted))
 

@@ -26,8 +26,7 @@ class Lessons:
 
     Attributes:
         property_name: The property to predict.
-        columns: Names of the d descriptors.
-        units: Their units, empty where there is none.
+        feature_sets: Name and unit of each descriptor, by feature set; a unit is empty where there is none.
         helpers: The computed sources, with descriptors.
         models: Their models, blind to every group of the target; in the same order.
         group_ids: Groups of the target, which nothing may be taught about.
@@ -35,12 +34,17 @@ class Lessons:
     """
 
     property_name: str
-    columns: tuple[str, ...]
-    units: tuple[str, ...]
+    feature_sets: tuple[tuple[tuple[str, str], ...], ...]
     helpers: tuple[Samples, ...]
     models: tuple[SourceModel, ...]
     group_ids: NDArray[np.str_]
     seed: int = 0
+
+    @property
+    def columns(self) -> dict[str, tuple[int, str]]:
+        """Where each descriptor stands, and its unit, by name."""
+        flat = [each for feature_set in self.feature_sets for each in feature_set]
+        return {name: (column, unit) for column, (name, unit) in enumerate(flat)}
 
     def lawful(self) -> tuple[Samples, ...]:
         """The helpers' materials without the target's groups."""

@@ -235,11 +235,11 @@ class Sisso:
         Raises:
             LearningError: when none of the primary quantities is among the descriptors.
         """
-        names = [name for name in PRIMARY if name in lessons.columns]
-        if not names:
+        found = {name: lessons.columns[name] for name in PRIMARY if name in lessons.columns}
+        if not found:
             raise LearningError(f"a formula needs descriptors such as {PRIMARY[0]}, and there are none")
-        columns = {name: lessons.columns.index(name) for name in names}
-        units = {name: lessons.units[column] for name, column in columns.items()}
+        columns = {name: column for name, (column, _) in found.items()}
+        units = {name: unit for name, (_, unit) in found.items()}
         helpers = tuple(each for each in lessons.lawful() if lessons.property_name in each.properties)
         return cls(helpers, lessons.property_name, columns, units)
 

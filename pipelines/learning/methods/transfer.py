@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pipelines.learning.level1 import Kernel, Setting, View, view_blocks, view_inputs
+from pipelines.learning.level1 import GAMMA, Setting, View, view_inputs
 from pipelines.learning.network import Network, fine_tune, output, pretrain
 from pipelines.learning.samples import target_values
 from pipelines.learning.scales import Scale, fit_scale
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.learning.samples import Samples
 
 TUNINGS = 3  # networks tuned from the same one; their mean is steadier
+NOISE = 0.03  # of the kernel, as a share of the variance
 VIEW = {Setting.STRICT: View.GIVEN_PREDICTIONS, Setting.KNOWN_DFT: View.GIVEN_KNOWN}
 
 
@@ -37,6 +38,7 @@ class Transfer:
     """The method, with its pre-trained network."""
 
     network: Network
+    feature_sets: tuple[int, ...]
     seed: int
     settings: tuple[Setting, ...] = (Setting.STRICT, Setting.KNOWN_DFT)
 
@@ -49,7 +51,7 @@ class Transfer:
         """
         network = pretrain(lessons.lawful(), lessons.seed)
         network.check_blind_to(lessons.group_ids)
-        return cls(network, lessons.seed)
+        return cls(network, tuple(map(len, lessons.feature_sets)), lessons.seed)
 
     def fit(self, seen: Samples, told: Sequence[Testimony], setting: Setting) -> FittedTransfer:
         """Tune the network, and fit the kernel over its layers."""
@@ -60,11 +62,20 @@ class Transfer:
         tuned = side_by_side(
             partial(fine_tune, self.network, inputs, scaled, self.seed + number) for number in range(TUNINGS)
         )
-        blocks = view_blocks(VIEW[setting], seen.blocks, told)
-        layers = self.network.representation(seen.features)
-        joined = np.hstack([view_inputs(VIEW[setting], seen.features, told), layers])
-        kernel = Kernel((*blocks, layers.shape[1])).fit(joined, values)
+        word, layers = self.joined(seen.features, told, setting)
+        kernel = fit_kernel(np.hstack([word, layers]), values, self.blocks(seen.features, word, layers))
         return FittedTransfer(self, setting, scale, tuple(tuned), kernel)
+
+    def joined(
+        self, features: NDArray[np.float64], testimonies: Sequence[Testimony], setting: Setting
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The kernel's inputs: descriptors with the helpers' word, and the network's layers."""
+        return view_inputs(VIEW[setting], features, testimonies), self.network.representation(features)
+
+    def blocks(self, *parts: NDArray[np.float64]) -> tuple[int, ...]:
+        """Widths of the kernel's blocks: each feature set, the helpers' word, the layers."""
+        features, word, layers = (part.shape[1] for part in parts)
+        return (*(self.feature_sets or (features,)), word - features, layers)
 
     def tuning_inputs(
         self, features: NDArray[np.float64], testimonies: Sequence[Testimony], setting: Setting
@@ -97,7 +108,33 @@ class FittedTransfer:
         inputs = self.method.tuning_inputs(features, asked, self.setting)
         scaled = np.mean([output(weights, inputs)[:, 0] for weights in self.tuned], axis=0)
         tuned = self.scale.invert(scaled.astype(np.float64).clip(self.scale.low, self.scale.high))
-        layers = self.method.network.representation(features)
-        joined = np.hstack([view_inputs(VIEW[self.setting], features, asked), layers])
+        joined = np.hstack(self.method.joined(features, asked, self.setting))
         predicted: NDArray[np.float64] = (tuned + self.kernel.predict(joined)) / 2
         return predicted
+
+
+def fit_kernel(inputs: NDArray[np.float64], values: NDArray[np.float64], blocks: Sequence[int]) -> Any:
+    """Fit a Laplacian kernel ridge in which each block of columns has the same say, however wide it is.
+
+    Args:
+        inputs: (n, d) columns.
+        values: (n,) measured values.
+        blocks: Numbers of columns that belong together, d in all.
+    """
+    from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
+    from sklearn.impute import SimpleImputer
+    from sklearn.kernel_ridge import KernelRidge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    imputer, scaler = SimpleImputer(strategy="median", keep_empty_features=True).fit(inputs), StandardScaler()
+    varies = scaler.fit(imputer.transform(inputs)).var_ > 0
+    block_of = np.repeat(np.arange(len(blocks)), blocks)
+    widths = np.bincount(block_of, weights=varies, minlength=len(blocks))
+    scaler.scale_ = scaler.scale_ * widths.clip(1)[block_of]
+    ridge = TransformedTargetRegressor(
+        KernelRidge(kernel="laplacian", alpha=NOISE, gamma=GAMMA / max(1, int((widths > 0).sum()))),
+        transformer=StandardScaler(),
+    )
+    ridge.fit(scaler.transform(imputer.transform(inputs)), values)
+    return make_pipeline(imputer, scaler, ridge)

@@ -11,7 +11,6 @@ from pipelines.benchmarks import judging
 from pipelines.benchmarks.rivals import judge_method
 from pipelines.benchmarks.scores import paired_gain, score
 from pipelines.benchmarks.tasks import Task
-from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning import level1, source_models
 from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.protocols import medians
@@ -74,19 +73,18 @@ def test_all_rows_are_judged_in_both_settings(salts: Task) -> None:
 
 
 def test_other_methods_are_judged_on_the_same_rows(salts: Task) -> None:
-    target, which = judging.describe(salts, "band_gap", ["hellinger", "valence"])
+    sets = ["hellinger", "valence"]
+    target, which = judging.describe(salts, "band_gap", sets)
     computed = helper(salts, target, which)
-    names = [(column.name, column.unit or "") for column in get_feature_set("valence").columns]
-    columns = [*((f"x{i}", "") for i in range(target.features.shape[1] - len(names))), *names]
     half = replace(computed, group_ids=np.char.add("other ", computed.group_ids))  # so that a model can be taught
     protocol = judging.protocol_of(salts, target, which, None, None)
-    found = judging.judge_task(target, [half], protocol, (0.0, 20.0), 0, ["delta", "sisso"], columns)["methods"]
+    found = judging.judge_task(target, [half], protocol, (0.0, 20.0), 0, ["delta", "sisso"], sets)["methods"]
     for name, settings in {"delta": ["strict", "known_dft"], "sisso": ["strict"]}.items():
         assert list(found[name]["protocols"]) == settings
         assert all(figures["n"] == len(salts.values) for figures in found[name]["protocols"].values())
         assert found[name]["protocols"]["strict"]["mae"] < np.abs(salts.values - salts.values.mean()).mean()
     assert found["sisso"]["says"][0].startswith("band_gap = ")
-    lessons = Lessons("band_gap", (), (), (), (), target.group_ids)
+    lessons = Lessons("band_gap", (), (), (), target.group_ids)
     assert "a formula needs descriptors" in judge_method("sisso", lessons, target, protocol, (0.0, 20.0))["reason"]
 
 

@@ -11,11 +11,11 @@ import pytest
 from pipelines.learning import network
 from pipelines.learning.ensemble import hear_helpers
 from pipelines.learning.errors import LeakageError, LearningError
-from pipelines.learning.level1 import Kernel, Setting, View, view_blocks
+from pipelines.learning.level1 import Setting
 from pipelines.learning.methods import METHODS
 from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.methods.sisso import PRIMARY
-from pipelines.learning.methods.transfer import Transfer
+from pipelines.learning.methods.transfer import Transfer, fit_kernel
 from pipelines.learning.samples import Samples
 from pipelines.learning.source_models import train_source_model
 
@@ -41,7 +41,7 @@ def quick() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def lessons(measured: Samples, computed: Samples) -> Lessons:
     model = train_source_model(computed, measured.group_ids, 0)
-    return Lessons("gap", COLUMNS, ("",) * 5, (computed,), (model,), measured.group_ids)
+    return Lessons("gap", (tuple((name, "") for name in COLUMNS),), (computed,), (model,), measured.group_ids)
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +119,10 @@ def test_without_a_computed_source_there_is_no_difference(lessons: Lessons) -> N
 def test_a_wide_block_has_no_more_say_in_the_kernel(measured: Samples) -> None:
     """Doubling the columns of one feature set changes nothing."""
     values = measured.values[:, 0]
-    plain = Kernel((2, 3)).fit(measured.features, values)
+    plain = fit_kernel(measured.features, values, (2, 3))
     doubled = np.hstack([measured.features[:, :2], measured.features])
-    wide = Kernel((4, 3)).fit(doubled, values)
+    wide = fit_kernel(doubled, values, (4, 3))
     assert wide.predict(doubled) == pytest.approx(plain.predict(measured.features))
-    assert Kernel((5,)).fit(measured.features, values).predict(measured.features) != pytest.approx(
+    assert fit_kernel(measured.features, values, (5,)).predict(measured.features) != pytest.approx(
         plain.predict(measured.features)
     )
-
-
-def test_blocks_are_the_feature_sets_and_the_helpers_word(heard: Testimony) -> None:
-    assert view_blocks(View.ALONE, (2, 3), [heard]) == (2, 3)
-    assert view_blocks(View.GIVEN_PREDICTIONS, (2, 3), [heard]) == (2, 3, 2)
-    assert view_blocks(View.GIVEN_KNOWN, (2, 3), [heard]) == (2, 3, 6)  # also known values and flags
