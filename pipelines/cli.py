@@ -196,8 +196,8 @@ def sql(
     """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
     Tables: sources, materials, observations, rejections, validations, feature_sets, features.<name>_v<version>,
-    training_sets, models, model_metrics, out_of_fold, predictions. Views: labels, labels_wide, coverage, conflicts,
-    lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
+    training_sets, models, model_metrics, out_of_fold, learning_curves, predictions. Views: labels, labels_wide,
+    coverage, conflicts, lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C stops a statement.
     """
     from pipelines.cli_sql import interruptible
     from pipelines.output import write_result

@@ -31,7 +31,7 @@ log = logging.getLogger("matstrata.learning")
 
 MEAN, SINGLE = "mean", "single"
 CURVE = (0.25, 0.5)  # shares of the training units at which the error is measured too
-CURVE_FOLDS = 600  # tested rows after which a learning curve needs no further fold
+CURVE_ROWS = 600  # tested rows that a learning curve needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +168,7 @@ def learning_curve(
     settings = (Setting.WITHOUT_DFT, Setting.KNOWN_DFT) if helper_models else (Setting.WITHOUT_DFT,)
     with one_thread():
         testimonies = hear_helpers(target, helper_models, helper_samples)
-    parts: list[Part] = []
-    for part in protocol.parts():
-        if sum(len(each.rows) for each in parts) < CURVE_FOLDS:
-            parts.append(part)
+    parts = list(protocol.shortened(CURVE_ROWS).parts())
     rows = np.concatenate([part.rows for part in parts])
     order = np.random.default_rng(seed).permutation(protocol.units.max() + 1)
     said = {(setting, share): np.empty(len(protocol.measured)) for setting in settings for share in CURVE}

@@ -7,15 +7,19 @@ Distances are Euclidean over standardised descriptors, divided by the root of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CLIP = 5.0  # standard deviations: one descriptor alone must not decide a distance
-BLOCK = 2000  # rows at a time, so that a large request keeps memory small
+BLOCK = 1000  # rows at a time, so that a large request keeps memory small
+SPARE = 10  # looked at beyond the nearest, so that equal distances are told apart by position and not by noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,18 @@ class Neighbourhood:
     def nearest(self, features: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Find the k nearest training materials of each row: positions and distances, both (m, k), nearest first."""
         places = _standardise(features, self.centre, self.width)
-        blocks = [
-            _smallest(_distances(places[start : start + BLOCK], self.points), k)
-            for start in range(0, max(len(places), 1), BLOCK)
-        ]
+
+        def part(start: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+            return _smallest(_squares(places[start : start + BLOCK], self.points), k)
+
+        blocks = side_by_side(partial(part, start) for start in range(0, max(len(places), 1), BLOCK))
         return np.concatenate([b[0] for b in blocks]), np.concatenate([b[1] for b in blocks])
 
     def nearest_outside(self, units: NDArray[np.intp], k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Find the k nearest of each training material itself, none of them from its own unit."""
-        distances = _distances(self.points, self.points)
-        distances[units[:, None] == units[None, :]] = np.inf
-        return _smallest(distances, k)
+        squares = _squares(self.points, self.points)
+        squares[units[:, None] == units[None, :]] = np.inf
+        return _smallest(squares, k)
 
 
 def fit_neighbourhood(features: NDArray[np.float64]) -> Neighbourhood:
@@ -65,16 +70,18 @@ def _standardise(
     return np.nan_to_num((features - centre) / width).clip(-CLIP, CLIP)
 
 
-def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    distances: NDArray[np.float64] = np.sqrt(squared.clip(0) / a.shape[1])
+def _squares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    squared: NDArray[np.float64] = a @ (b.T * (-2 / a.shape[1]))
+    squared += (a**2).mean(axis=1)[:, None]
+    squared += (b**2).mean(axis=1)[None, :]
+    return squared
+
+
+def _smallest(squares: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    n = squares.shape[1]
+    k, wide = min(k, n), min(k + SPARE, n)
+    found = np.sort(np.argpartition(squares, wide - 1, axis=1)[:, :wide], axis=1)
     # The difference of large squares leaves about 1e-7 of noise between equal points; ties must not depend on it.
-    return distances.round(6)
-
-
-def _smallest(distances: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    k = min(k, distances.shape[1])
-    found = np.sort(np.argpartition(distances, k - 1, axis=1)[:, :k], axis=1)
-    order = np.argsort(np.take_along_axis(distances, found, axis=1), axis=1, kind="stable")
-    found = np.take_along_axis(found, order, axis=1)
-    return found, np.take_along_axis(distances, found, axis=1)
+    distances = np.sqrt(np.take_along_axis(squares, found, axis=1).clip(0)).round(6)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)

@@ -8,7 +8,7 @@ Not here: how units are found (`splits`), fitting and figures (`evaluation`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,11 @@ class Protocol:
     def tested(self) -> NDArray[np.intp]:
         """The rows that are tested, (t,), in order."""
         return np.flatnonzero(self.folds >= 0)
+
+    def shortened(self, rows: int) -> Protocol:
+        """The same with only the first folds tested, as many as `rows` tested rows take; the others are trained on."""
+        before = np.cumsum([0, *np.bincount(self.folds[self.tested])])[:-1]
+        return replace(self, folds=np.where(before[self.folds] < rows, self.folds, -1))
 
     def parts(self) -> Iterator[Part]:
         """What is tested and what trained on, fold by fold."""

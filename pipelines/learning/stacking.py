@@ -9,7 +9,7 @@ Not here: the models (`level1`), intervals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PULL = 0.02  # strength of the pull to equal weights
 STEPS = 10  # of reweighting; the weights settle to three digits in about five
+LEAST = 0.05  # weights below count as none, so that models which say nothing of their own need not be kept and asked
 EDGE = 0.002  # chances are kept this far from 0 and 1
 
 
@@ -58,6 +59,14 @@ class Meta:
     def share(self, chance: NDArray[np.float64]) -> NDArray[np.float64]:
         """The share of the size that is predicted, (m,), from (m,) joint chances."""
         return _gate(chance, *self.gate)
+
+    def used(self) -> Meta:
+        """The same for those models alone that have a weight."""
+        return replace(
+            self,
+            size_weights=self.size_weights[self.size_weights > 0],
+            chance_weights=self.chance_weights[self.chance_weights > 0],
+        )
 
 
 def fit_meta(sizes: NDArray[np.float64], chances: NDArray[np.float64], values: NDArray[np.float64]) -> Meta:
@@ -111,7 +120,8 @@ def fit_weights(held_out: NDArray[np.float64], values: NDArray[np.float64], step
         system = np.vstack([errors / typical * emphasis[:, None], pull * np.eye(c), np.full((1, c), total)])
         weights, _ = nnls(system, wanted)
         weights = weights / weights.sum()
-    return weights
+    weights[weights < LEAST] = 0.0
+    return weights / weights.sum()
 
 
 def _log_odds(chances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -40,18 +40,19 @@ def test_predictions_come_with_intervals_and_reasons(ensemble, unseen, computed)
     assert said.lower.min() >= BOUNDS[0]
     assert said.upper.max() <= BOUNDS[1]
     assert np.corrcoef(said.values, unseen.values[:, 0])[0, 1] > 0.8
-    alone, given, dft = said.contributions
-    assert (alone.source, alone.given) == ("experiment", ())
-    assert (given.source, given.given) == ("experiment", ("dft",))
+    *own, dft = said.contributions
+    assert {(each.source, each.given) for each in own} <= {("experiment", ()), ("experiment", ("dft",))}
     assert (dft.source, dft.predicted.shape) == ("dft", (100, 2))
-    joined = alone.weight * alone.predicted[:, 0] + given.weight * given.predicted[:, 0]
+    joined = sum(each.weight * each.predicted[:, 0] for each in own)
     np.testing.assert_allclose(joined.clip(*BOUNDS), said.values, atol=1e-9)
     assert said.nearest_ids.shape == said.nearest_values.shape == said.distances.shape == (100, 5)
 
 
 def test_the_weights_have_names_and_sum_to_one(ensemble):
-    assert list(ensemble.weights()) == ["alone.trees", "alone.kernel", "given_known.trees", "given_known.kernel"]
-    assert sum(ensemble.weights().values()) == pytest.approx(1)
+    weights = ensemble.weights()
+    assert set(weights) <= {"alone.trees", "alone.kernel", "given_known.trees", "given_known.kernel"}
+    assert sum(weights.values()) == pytest.approx(1)
+    assert min(weights.values()) >= 0.05  # what has less is not kept
 
 
 def test_a_measured_material_is_its_own_nearest(ensemble, measured):

@@ -107,6 +107,16 @@ def test_every_cluster_is_left_out_in_turn(measured):
         assert not set(protocol.units[part.told]) & set(protocol.units[part.asked])
 
 
+def test_a_shortened_protocol_tests_the_first_folds_and_trains_on_all(measured):
+    whole = grouped(measured)
+    short = whole.shortened(30)
+    np.testing.assert_array_equal(short.tested, np.flatnonzero(whole.folds < 2))
+    for ours, theirs in zip(short.parts(), whole.parts(), strict=False):
+        np.testing.assert_array_equal(ours.told, theirs.told)
+        np.testing.assert_array_equal(ours.asked, theirs.asked)
+    np.testing.assert_array_equal(whole.shortened(1000).folds, whole.folds)
+
+
 def test_more_training_materials_lower_the_error(evaluation, measured, computed, helper):
     """The curve ends in what the evaluation found, and a quarter of the units is a quarter of the materials."""
     points = learning_curve(measured, [helper], [computed], grouped(measured), evaluation, BOUNDS)
