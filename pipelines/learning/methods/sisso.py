@@ -4,7 +4,7 @@ Candidates are built from a handful of descriptors (`formulas`); those that foll
 sources together are kept (sure independence screening), and of all small subsets of these the best one is taken (an
 L0-regularised fit). Sources need not know the same materials: what few experiments cannot decide, many computations
 can. Ouyang, Ahmetcik, Carbogno, Scheffler, Ghiringhelli, doi:10.1088/2515-7639/ab077b; and doi:10.1103/
-PhysRevMaterials.2.083802 for one source. Own code: the published one is a Fortran program. Not here: what helpers know
+PhysRevMaterials.2.083802 for one source. Own code: docs/decisions/0018. Not here: what helpers know
 of the material itself, which this method does not use.
 """
 

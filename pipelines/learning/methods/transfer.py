@@ -62,8 +62,9 @@ class Transfer:
         tuned = side_by_side(
             partial(fine_tune, self.network, inputs, scaled, self.seed + number) for number in range(TUNINGS)
         )
-        word, layers = self.joined(seen.features, told, setting)
-        kernel = fit_kernel(np.hstack([word, layers]), values, self.blocks(seen.features, word, layers))
+        joined, layers = self.joined(seen.features, told, setting)
+        blocks = (*self.feature_sets, joined.shape[1] - sum(self.feature_sets), layers.shape[1])
+        kernel = fit_kernel(np.hstack([joined, layers]), values, blocks)
         return FittedTransfer(self, setting, scale, tuple(tuned), kernel)
 
     def joined(
@@ -71,11 +72,6 @@ class Transfer:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The kernel's inputs: descriptors with the helpers' word, and the network's layers."""
         return view_inputs(VIEW[setting], features, testimonies), self.network.representation(features)
-
-    def blocks(self, *parts: NDArray[np.float64]) -> tuple[int, ...]:
-        """Widths of the kernel's blocks: each feature set, the helpers' word, the layers."""
-        features, word, layers = (part.shape[1] for part in parts)
-        return (*(self.feature_sets or (features,)), word - features, layers)
 
     def tuning_inputs(
         self, features: NDArray[np.float64], testimonies: Sequence[Testimony], setting: Setting
