@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.console import err, out, plain, progress
 from schemas.errors import InputError, WorkError
+
+
+class Method(StrEnum):
+    """Ways to join computed sources with experiments."""
+
+    STACK = "stack"
+    DELTA = "delta"
+    TRANSFER = "transfer"
+    SISSO = "sisso"
+    ALL = "all"
 
 
 def benchmark(
@@ -24,6 +35,9 @@ def benchmark(
         ),
     ] = None,
     *,
+    method: Annotated[
+        Method, typer.Option(help="Compare the ensemble (stack) with another way to join sources, or with all.")
+    ] = Method.STACK,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: every figure, also by class and by fold.")
     ] = False,
@@ -45,6 +59,8 @@ def benchmark(
     if split is not None and split not in list(Split):
         raise InputError(f"unknown split {split!r}; there are: {', '.join(Split)}")
     chosen = None if split is None else Split(split)
+    others = {Method.STACK: [], Method.ALL: [each for each in Method if each not in (Method.STACK, Method.ALL)]}
+    rivals = [each.value for each in others.get(method, [method])]
     sources = sources_of(spec)
     locate_sources(sources)
     with progress("starting"):
@@ -53,7 +69,7 @@ def benchmark(
         failed = refresh_sources(sources)
         if failed:
             raise WorkError("; ".join(f"{source}: {reason}" for source, reason in failed.items()))
-        result = run_benchmark(Lake.of(Settings()), spec, chosen)
+        result = run_benchmark(Lake.of(Settings()), spec, chosen, rivals)
     if as_json:
         sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
         return
@@ -75,6 +91,7 @@ def _print(result: dict[str, Any]) -> None:
     for name, each in result["published"].items():
         how = "computed anew" if each["recomputed"] else "as printed"
         out.print(f"[dim]{plain(name)}: {plain(each['note'])}; {how}[/]", soft_wrap=True)
+    _print_rivals(result, names, keys)
     for name, gain in result["gain_from_dft"].items():
         low, high = gain["ci95"]
         out.print(
@@ -82,6 +99,23 @@ def _print(result: dict[str, Any]) -> None:
             f"{gain['method']})"
         )
     err.print(f"{result['seconds']:.0f} s of learning")
+
+
+def _print_rivals(result: dict[str, Any], settings: dict[str, str], keys: list[str]) -> None:
+    """The stack and the other methods in one table, where others were asked for."""
+    from pipelines.output import grid
+
+    if not (rivals := result["methods"]):
+        return
+    shown = [key for key in keys if key != "coverage_90"]
+    stack = {name: result["protocols"][name] for name in ("strict", "known_dft")}
+    rows = []
+    for method, found in {"stack": {"protocols": stack}, **rivals}.items():
+        rows += [[method, settings[name], *_cells(each, shown)] for name, each in found["protocols"].items()]
+    out.print(grid(["method", "setting", *shown], rows))
+    for method, found in rivals.items():
+        for line in [found["reason"]] if "reason" in found else found["says"]:
+            out.print(f"[dim]{plain(method)}: {plain(line)}[/]", soft_wrap=True)
 
 
 def _cells(figures: dict[str, Any], keys: list[str]) -> list[str]:

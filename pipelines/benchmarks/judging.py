@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.benchmarks.rivals import judge_method
 from pipelines.benchmarks.scores import paired_gain
 from pipelines.benchmarks.tasks import Task
 from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning.evaluation import SINGLE, Evaluation, evaluate
 from pipelines.learning.level1 import Setting
+from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.protocols import Protocol, medians, published_protocol, split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
@@ -80,8 +82,10 @@ def judge_task(
     protocol: Protocol,
     bounds: tuple[float, float],
     seed: int = 0,
+    methods: Sequence[str] = (),
+    feature_sets: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Judge the ensemble on the compositions of a task.
+    """Judge the ensemble on the compositions of a task, and other methods beside it.
 
     Args:
         target: The distinct compositions, from `describe`.
@@ -89,9 +93,12 @@ def judge_task(
         protocol: From `protocol_of`.
         bounds: Smallest and largest possible value of the property.
         seed: Fixes what chance decides.
+        methods: Names of `pipelines.learning.methods` to compare with the ensemble.
+        feature_sets: Names of the target's feature sets, which methods may ask for.
 
     Returns:
-        Plain values for JSON: `protocols`, `gain_from_dft`, `plain_random_forest`, `source_models`, `seconds`.
+        Plain values for JSON: `protocols`, `gain_from_dft`, `plain_random_forest`, `source_models`, `seconds` of the
+        ensemble, `methods`.
     """
     started = time.monotonic()
     models: list[SourceModel] = []
@@ -101,6 +108,17 @@ def judge_task(
     evaluation = evaluate(target, models, helper_samples, protocol, bounds, seed)
     errors = {name: np.abs(held.values - held.measured) for name, held in evaluation.held_out.items()}
     folds = protocol.folds[protocol.tested]
+    seconds = round(time.monotonic() - started, 1)
+    lessons = Lessons(
+        property_name=target.properties[0],
+        feature_sets=tuple(
+            tuple((column.name, column.unit or "") for column in get_feature_set(name).columns) for name in feature_sets
+        ),
+        helpers=tuple(helper_samples),
+        models=tuple(models),
+        group_ids=target.group_ids,
+        seed=seed,
+    )
     return {
         "protocols": {setting.value: _figures(evaluation, setting) for setting in Setting},
         "plain_random_forest": _figures(evaluation, SINGLE),
@@ -115,7 +133,8 @@ def judge_task(
             }
             for model, samples in zip(models, helper_samples, strict=True)
         },
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": seconds,
+        "methods": {name: judge_method(name, lessons, target, protocol, bounds) for name in methods},
     }
 
 

@@ -42,13 +42,16 @@ def sources_of(spec: BenchmarkSpec) -> tuple[str, ...]:
     return tuple(name for name in ensemble_of(spec).source_names if name)
 
 
-def run_benchmark(lake: Lake, spec: BenchmarkSpec, split: Split | None = None) -> dict[str, Any]:
+def run_benchmark(
+    lake: Lake, spec: BenchmarkSpec, split: Split | None = None, methods: Sequence[str] = ()
+) -> dict[str, Any]:
     """Judge the ensemble on a benchmark whose sources are in the store: plain values for JSON.
 
     Args:
         lake: the store.
         spec: which benchmark.
         split: how to split its compositions; None for the published folds, or groups where none are published.
+        methods: names of other methods to judge beside the ensemble.
 
     Raises:
         InputError: a file can't be had, or a source has no labels.
@@ -62,7 +65,8 @@ def run_benchmark(lake: Lake, spec: BenchmarkSpec, split: Split | None = None) -
         helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]
     target, which = judging.describe(task, spec.property, spec.features)
     protocol = judging.protocol_of(task, target, which, split, predicts.zero_class, SEED)
-    judged = judging.judge_task(target, helpers, protocol, (predicts.lower, predicts.upper), SEED)
+    bounds = (predicts.lower, predicts.upper)
+    judged = judging.judge_task(target, helpers, protocol, bounds, SEED, methods, spec.features)
     return {
         "benchmark": spec.name,
         "title": spec.title,

@@ -90,19 +90,28 @@ class SourceModel:
         Raises:
             LeakageError: naming one that it has seen.
         """
-        names = np.unique(group_ids)
-        seen = names[np.isin(fingerprints(names), self.trained_groups)]
-        if seen.size:
-            raise LeakageError(
-                f"the model of {self.source} was trained on {seen.size} groups of the target, such as {seen[0]}; "
-                "train it again with exclude_groups set to the target's group_ids"
-            )
+        check_blind(f"the model of {self.source}", self.trained_groups, group_ids)
 
 
 def fingerprints(names: NDArray[np.str_]) -> NDArray[np.uint64]:
     """Hash names to 64 bits, one by one (collisions: about 1 in 10^10 for a source of 40,000 groups)."""
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names.tolist())
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def check_blind(name: str, trained_groups: NDArray[np.uint64], group_ids: NDArray[np.str_]) -> None:
+    """Make sure that what was trained on groups, given by their fingerprints, has seen none of some others.
+
+    Raises:
+        LeakageError: naming one that it has seen.
+    """
+    names = np.unique(group_ids)
+    seen = names[np.isin(fingerprints(names), trained_groups)]
+    if seen.size:
+        raise LeakageError(
+            f"{name} was trained on {seen.size} groups of the target, such as {seen[0]}; "
+            "train it again with exclude_groups set to the target's group_ids"
+        )
 
 
 def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed: int) -> SourceModel:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from pipelines.cli_benchmark import _print
+from pipelines.cli_benchmark import Method, _print
+from pipelines.learning.methods import METHODS
 
 
 def test_an_unknown_benchmark_is_said_in_a_sentence() -> None:
@@ -15,6 +16,10 @@ def test_an_unknown_benchmark_is_said_in_a_sentence() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "there are: kauwe2020" in " ".join(done.stderr.split())
+
+
+def test_every_method_can_be_named() -> None:
+    assert [*Method] == ["stack", *METHODS, "all"]
 
 
 def test_ours_stand_beside_the_published(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,9 +35,19 @@ def test_ours_stand_beside_the_published(capsys: pytest.CaptureFixture[str]) -> 
         "published": {"theirs": {"mae": 0.3, "recomputed": False, "note": "a paper"}},
         "gain_from_dft": {"strict": gain, "known_dft": gain},
         "seconds": 1.0,
+        "methods": {
+            "transfer": {"protocols": {"strict": {**figures, "mae": 0.125}}, "says": [], "seconds": 1.0},
+            "sisso": {"protocols": {"strict": figures}, "says": ["gap = 1 + 2 · (a)/(b)"], "seconds": 1.0},
+            "delta": {"protocols": {}, "says": [], "reason": "no computed source", "seconds": 0.0},
+        },
     }
     _print(result)
     printed = capsys.readouterr().out
+    table = [line.split()[:3] for line in printed.splitlines()]
+    assert ["stack", "strict", "0.100"] in table
+    assert ["transfer", "strict", "0.125"] in table
+    assert "sisso: gap = 1 + 2 · (a)/(b)" in printed
+    assert "delta: no computed source" in printed
     assert "theirs" in printed
     assert "0.300" in printed
     assert "as printed" in printed

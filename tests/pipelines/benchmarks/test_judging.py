@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.benchmarks import judging
+from pipelines.benchmarks.rivals import judge_method
 from pipelines.benchmarks.scores import paired_gain, score
 from pipelines.benchmarks.tasks import Task
 from pipelines.learning import level1, source_models
+from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.protocols import medians
 from pipelines.learning.samples import Samples
 from pipelines.learning.splits import Split
@@ -66,6 +70,22 @@ def test_all_rows_are_judged_in_both_settings(salts: Task) -> None:
     assert found["source_models"] == {"dft": {"materials": 0, "known_values": len(computed)}}
     again = judging.judge_task(target, [computed], protocol, (0.0, 20.0))
     assert again["protocols"] == found["protocols"]
+
+
+def test_other_methods_are_judged_on_the_same_rows(salts: Task) -> None:
+    sets = ["hellinger", "valence"]
+    target, which = judging.describe(salts, "band_gap", sets)
+    computed = helper(salts, target, which)
+    half = replace(computed, group_ids=np.char.add("other ", computed.group_ids))  # so that a model can be taught
+    protocol = judging.protocol_of(salts, target, which, None, None)
+    found = judging.judge_task(target, [half], protocol, (0.0, 20.0), 0, ["delta", "sisso"], sets)["methods"]
+    for name, settings in {"delta": ["strict", "known_dft"], "sisso": ["strict"]}.items():
+        assert list(found[name]["protocols"]) == settings
+        assert all(figures["n"] == len(salts.values) for figures in found[name]["protocols"].values())
+        assert found[name]["protocols"]["strict"]["mae"] < np.abs(salts.values - salts.values.mean()).mean()
+    assert found["sisso"]["says"][0].startswith("band_gap = ")
+    lessons = Lessons("band_gap", (), (), (), target.group_ids)
+    assert "a formula needs descriptors" in judge_method("sisso", lessons, target, protocol, (0.0, 20.0))["reason"]
 
 
 def test_a_test_composition_is_trained_on_in_no_row(salts: Task) -> None:
