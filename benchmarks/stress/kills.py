@@ -20,6 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def run_forked(work: Callable[[Callable[[str], None]], None], kill_after: float 
     if process == 0:
         code = 1
         try:
-            os.setsid()
+            os.setpgid(0, 0)
             os.close(reading)
             work(lambda text: os.write(writing, f"{text}\n".encode()))
             code = 0
@@ -74,6 +75,8 @@ def run_forked(work: Callable[[Callable[[str], None]], None], kill_after: float 
             os.write(writing, f"error {json.dumps(traceback.format_exc())}\n".encode())
         finally:
             os._exit(code)
+    with suppress(OSError):
+        os.setpgid(process, process)  # whichever of the two is first
     os.close(writing)
     if kill_after is not None:
         time.sleep(kill_after)
