@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from pipelines.learning.methods import METHODS
 
 
 def test_an_unknown_benchmark_is_said_in_a_sentence() -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "benchmark", "matbench"]
+    command = [Path(sys.executable).with_name("matstrata"), "benchmark", "matbench"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "there are: kauwe2020" in " ".join(done.stderr.split())
