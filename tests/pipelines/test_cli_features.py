@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.descriptors.catalogue import FEATURE_SETS
 from schemas.errors import InputError
 from store.materials import update_materials
 
@@ -42,10 +43,7 @@ def run(lake, tmp_path, monkeypatch):
 
 def test_from_features_to_a_verified_dataset(run, tmp_path):
     assert {row["version"] for row in json.loads(run("features", "list", "--json"))} == {
-        "hellinger (not computed yet)",
-        "magpie (not computed yet)",
-        "stoichiometry (not computed yet)",
-        "valence (not computed yet)",
+        f"{name} (not computed yet)" for name in FEATURE_SETS
     }
     assert "magpie_v1: 2 computed, 1 failed" in run("features", "materialize")
     assert "magpie_v1: 0 computed, 1 failed" in run("features", "backfill", "magpie")
@@ -66,7 +64,7 @@ def test_from_features_to_a_verified_dataset(run, tmp_path):
         run("dataset", "export", "gaps")
 
     columns = json.loads(run("stats", "--json"))
-    assert {row["subject"] for row in columns["columns"]} == {"magpie_v1", "stoichiometry_v1"}
+    assert {row["subject"] for row in columns["columns"]} == {f"{name}_v1" for name in FEATURE_SETS}
 
 
 def test_deprecating(run):
