@@ -54,7 +54,9 @@ def dagster_home() -> str:
     """Where Dagster keeps its runs: the project's folder, unless DAGSTER_HOME says otherwise."""
     from store.settings import PROJECT
 
-    return os.environ.setdefault("DAGSTER_HOME", str(PROJECT / "dagster_home"))
+    home = os.environ.get("DAGSTER_HOME") or str(PROJECT / "dagster_home")
+    os.environ["DAGSTER_HOME"] = home
+    return home
 
 
 def plain(message: object) -> str:
