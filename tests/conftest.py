@@ -1,7 +1,8 @@
-"""What tests of several packages share: real, empty stores."""
+"""What tests of several packages share: real, empty stores, and the mirror of pinned files."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,3 +28,14 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lake(pristine: Path, tmp_path: Path) -> Lake:
     """An empty store of the test's own."""
     return Lake(Path(shutil.copytree(pristine, tmp_path / "store")))
+
+
+@pytest.fixture(scope="session")
+def mirror() -> str:
+    """The folders of the mirror, as in MATSTRATA_MIRROR."""
+    folders = os.environ.get("MATSTRATA_MIRROR")
+    if not folders:
+        if os.environ.get("MATSTRATA_CI"):
+            pytest.fail("continuous integration must set MATSTRATA_MIRROR")
+        pytest.skip("needs the pinned data files: set MATSTRATA_MIRROR to a folder that holds them")
+    return os.pathsep.join(str(Path(folder).resolve()) for folder in folders.split(os.pathsep))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from schemas.errors import InputError
 
 def task(name: str, mirror: str, cache: Path) -> Task:
     spec = get_benchmark(name)
-    found = locate_all({key: (place,) for key, place in spec.files.items()}, cache=cache, mirrors=[Path(mirror)])
+    mirrors = [Path(folder) for folder in mirror.split(os.pathsep)]
+    found = locate_all({key: (place,) for key, place in spec.files.items()}, cache=cache, mirrors=mirrors)
     return read_task(name, {key: file.path for key, (file,) in found.items()})
 
 
