@@ -181,11 +181,11 @@ def sql(
     labels, labels_wide, coverage, conflicts, lineage, replicate_noise. 'DESCRIBE observations' shows columns. Ctrl-C
     stops a statement.
     """
-    from pipelines.cli_sql import interruptible
+    from pipelines.cli_sql import ask
     from pipelines.output import write_result
     from store.as_of import resolve_as_of
     from store.lake import Lake
-    from store.query import connect_locked, query
+    from store.query import connect_locked
     from store.settings import Settings
 
     lake = Lake.of(Settings())
@@ -194,7 +194,7 @@ def sql(
     quiet = output is None and format != Format.TABLE and sys.stdout.isatty()
 
     def run(text: str) -> None:
-        interruptible(con, lambda: write_result(query(con, text), format, output, out), quiet=quiet)
+        ask(con, text, lambda result: write_result(result, format, output, out), quiet=quiet)
 
     try:
         if statement is not None:

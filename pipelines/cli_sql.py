@@ -12,8 +12,48 @@ from collections.abc import Callable
 import duckdb
 
 from pipelines.console import err
+from pipelines.output import batches
+from schemas.errors import InputError
+from store.query import query
 
 _SILENT = 0.5  # seconds before progress shows
+_INTERRUPTED = "INTERRUPT Error"
+_TRIES = 20
+
+
+def ask(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    write: Callable[[duckdb.DuckDBPyConnection], None],
+    *,
+    quiet: bool = False,
+) -> None:
+    """Run one reading statement on `con` and `write` its result, with progress unless `quiet`.
+
+    DuckDB 1.5 says in about one of 500 failures that it was interrupted, by itself, instead of what failed (its pull
+    request 25902): then the statement is run again for the cause.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the statement was stopped.
+        InputError: the statement is wrong, or fails.
+    """
+    try:
+        interruptible(con, lambda: write(query(con, sql)), quiet=quiet)
+    except InputError as error:
+        if _INTERRUPTED in str(error):
+            interruptible(con, lambda: _find_cause(con, sql))
+        raise
+
+
+def _find_cause(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Run a statement without its result until it fails for a reason of its own."""
+    for _ in range(_TRIES):
+        try:
+            for _batch in batches(query(con, sql).to_arrow_reader()):
+                pass
+        except InputError as error:
+            if _INTERRUPTED not in str(error):
+                raise
 
 
 def interruptible(con: duckdb.DuckDBPyConnection, work: Callable[[], None], *, quiet: bool = False) -> None:

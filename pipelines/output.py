@@ -54,7 +54,7 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
     with _opened(output) as stream:
         if format == "parquet":
             with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
-                for batch in _batches(reader):
+                for batch in batches(reader):
                     writer.write_batch(batch)
         elif format == "json":
             _write_json(reader, stream)
@@ -62,7 +62,7 @@ def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | 
             _write_csv(reader, stream)
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """The batches; they are computed while they are read, so that errors of the SQL may come late."""
     while True:
         try:
@@ -83,7 +83,7 @@ def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     if names == reader.schema.names:
         return reader
     schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in _batches(reader)))
+    return pa.RecordBatchReader.frombatches(schema, (batch.rename_columns(names) for batch in batches(reader)))
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def _opened(output: Path | None) -> Iterator[IO[bytes]]:
 
 def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
     separator = b"[\n"
-    for batch in _batches(reader):
+    for batch in batches(reader):
         for row in batch.to_pylist():
             stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
             separator = b",\n"
@@ -129,7 +129,7 @@ def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
 
     writer = csv.writer(Encoded(), lineterminator="\n")
     writer.writerow(reader.schema.names)
-    for batch in _batches(reader):
+    for batch in batches(reader):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             writer.writerow(
                 _inert(_cell(value) if isinstance(value, list | dict | datetime) else value) for value in row
@@ -146,7 +146,7 @@ def _inert(value: Any) -> Any:
 def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:
     shown: list[dict[str, Any]] = []
     more = 0
-    for batch in _batches(reader):
+    for batch in batches(reader):
         rows = batch.to_pylist()
         room = ROWS_SHOWN - len(shown)
         shown += rows[:room]

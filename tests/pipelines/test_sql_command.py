@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli_sql import ask
 from pipelines.sql_prompt import completer, from_stream, split
+from schemas.errors import InputError
 from store.query import connect_locked
 
 COMMAND = Path(sys.executable).with_name("matstrata")
@@ -25,7 +27,7 @@ def environment(lake, tmp_path):
     return {**os.environ, "MATSTRATA_STORE": str(lake.root), "XDG_STATE_HOME": str(tmp_path / "state"), "TERM": "xterm"}
 
 
-def ask(environment, *words, stdin="", check=0):
+def run(environment, *words, stdin="", check=0):
     done = subprocess.run(
         [COMMAND, "sql", *words], env=environment, input=stdin, capture_output=True, text=True, check=False
     )
@@ -74,21 +76,34 @@ def test_completion_knows_tables_columns_and_keywords(lake):
 
 
 def test_a_pipe_and_errors(environment):
-    done = ask(environment, "--format", "csv", stdin="SELECT 1 AS a; SELECT ';' AS b\n;\nSELECT 3 AS c")
+    done = run(environment, "--format", "csv", stdin="SELECT 1 AS a; SELECT ';' AS b\n;\nSELECT 3 AS c")
     assert done.stdout.split() == ["a", "1", "b", ";", "c", "3"]
-    done = ask(environment, "--format", "csv", stdin="SELECT 1 AS a; DROP TABLE sources; SELECT 2", check=2)
+    done = run(environment, "--format", "csv", stdin="SELECT 1 AS a; DROP TABLE sources; SELECT 2", check=2)
     assert done.stdout.split() == ["a", "1"]
     assert "only reads" in done.stderr
 
 
+LATE = "SELECT CAST(CASE WHEN range = 300000 THEN 'a' ELSE '1' END AS INT) AS x FROM range(400000)"
+
+
 def test_an_error_that_comes_late_is_a_sentence(environment):
-    late = "SELECT CAST(CASE WHEN range = 300000 THEN 'a' ELSE '1' END AS INT) AS x FROM range(400000)"
     for format in ("table", "csv", "json", "parquet"):
-        done = ask(
-            environment, late, "--format", format, "--output", str(Path(environment["XDG_STATE_HOME"] + "x")), check=2
+        done = run(
+            environment, LATE, "--format", format, "--output", str(Path(environment["XDG_STATE_HOME"] + "x")), check=2
         )
         assert "Could not convert string 'a'" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_failure_that_duckdb_calls_an_interrupt_is_explained(lake):
+    def masked(_result):
+        raise InputError("SQL: INTERRUPT Error: Interrupted!")
+
+    with connect_locked(lake) as con:
+        with pytest.raises(InputError, match="Could not convert string 'a'"):
+            ask(con, LATE, masked)
+        with pytest.raises(InputError, match="Interrupted"):  # nothing fails when it is run again
+            ask(con, "SELECT 1", masked)
 
 
 def test_a_large_result_needs_little_memory(environment):
