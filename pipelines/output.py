@@ -83,7 +83,7 @@ def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     if names == reader.schema.names:
         return reader
     schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-    return pa.RecordBatchReader.frombatches(schema, (batch.rename_columns(names) for batch in batches(reader)))
+    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in batches(reader)))
 
 
 @contextmanager
