@@ -13,7 +13,7 @@ from schemas.errors import InputError
 from store.extensions import escaped
 from store.lake import Lake
 
-_EXPLAIN = re.compile(r"^(\s|--.*\n)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
+_EXPLAIN = re.compile(r"^(\s|--.*\n|/\*[\s\S]*?\*/)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
 
 # What SQLite opens (sqlite_scan) and what DuckLake maintains escape DuckDB's lock on files; `query` hides other calls.
 _TABLE_FUNCTIONS = frozenset(
@@ -53,6 +53,8 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
 
 def _single(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
     statements = con.extract_statements(sql)
+    if len(statements) > 1 and not statements[0].query:  # DuckDB makes two of it, of which one would write
+        raise InputError("PIVOT needs its values here: PIVOT … ON kind IN ('experiment', 'computation') USING …")
     if len(statements) != 1:
         raise InputError(f"give one SQL statement, not {len(statements)}")
     return statements[0]
@@ -66,9 +68,14 @@ def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement
     text = escaped(statement.query)  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
     found = con.execute(
         "SELECT DISTINCT key, lower(CASE key WHEN 'function' THEN value ->> 'function_name' ELSE value ->> '$' END) "
-        f"FROM json_tree(json_serialize_sql('{text}')) WHERE key IN ('function', 'catalog_name', 'schema_name')"
+        f"FROM json_tree(json_serialize_sql('{text}')) "
+        "WHERE key IN ('function', 'catalog_name', 'schema_name', 'table_name')"
     ).fetchall()
-    if any(key != "function" and name.startswith(_CATALOG_TABLES) for key, name in found):
+    # those of the store itself lie in a folder that DuckDB may read: for it, FROM 'data/…/x.parquet' is a table
+    files = sorted(name for key, name in found if key == "table_name" and "." in name)
+    if files:
+        raise InputError(f"SQL here reads tables, and {', '.join(files)} would be a file")
+    if any(key in ("catalog_name", "schema_name") and name.startswith(_CATALOG_TABLES) for key, name in found):
         raise InputError("SQL here reads the tables of the store, and not those of its catalog")
     refused = sorted({name for key, name in found if key == "function"} - _TABLE_FUNCTIONS)
     if refused:

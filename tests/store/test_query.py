@@ -34,6 +34,8 @@ def con(lake, put):
         "SUMMARIZE observations",
         "EXPLAIN SELECT * FROM observations",
         "-- a remark\nexplain analyze SELECT * FROM observations",
+        "/* a remark */ EXPLAIN ANALYZE SELECT * FROM observations",
+        "PIVOT (SELECT property, source FROM observations) ON source IN ('lab') USING count(*)",
         "EXPLAIN (FORMAT json) SELECT 1",
         "SELECT * FROM lake.snapshots()",
         "SELECT * FROM lake.table_changes('observations', 1, 2)",
@@ -113,6 +115,8 @@ def test_writing_is_refused_and_changes_nothing(lake, con, tmp_path, sql):
         "read_csv('{store}/../{name}')",
         "'{text}'",
         '"{text}"',
+        "'{store}/data/main/materials/*.parquet'",
+        "(WITH a AS (FROM '{store}/data/main/materials/*.parquet') FROM a)",
         "glob('{folder}/*')",
         "sniff_csv('{text}')",
         "parquet_metadata('{text}')",
@@ -149,6 +153,11 @@ def test_nothing_outside_the_store_can_be_read(lake, con, tmp_path, verb, source
     places = {"text": text, "database": database, "store": lake.root, "folder": tmp_path, "name": text.name}
     with pytest.raises(InputError, match="SQL"):
         query(con, f"{verb} FROM {source.format(**places)}").fetchall()
+
+
+def test_a_pivot_is_told_to_name_its_values(con):
+    with pytest.raises(InputError, match=r"PIVOT needs its values.*IN \("):
+        query(con, "PIVOT (SELECT property, source FROM observations) ON source USING count(*)")
 
 
 @pytest.mark.parametrize("sql", ["", " \n", "-- nothing"])
