@@ -133,7 +133,7 @@ def draft(
     from pipelines.ingest.draft import draft as draft_contract
     from schemas.errors import InputError
 
-    text = draft_contract(file).as_yaml()
+    text = draft_contract(file, output.stem if output else None).as_yaml()
     if output is None:
         sys.stdout.write(text)
         return

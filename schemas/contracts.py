@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -23,9 +24,12 @@ from schemas.units import convert
 
 STRUCTURAL = ("volume_per_atom",)  # observed wherever there is a structure
 SHIPPED = Path(__file__).parent / "sources"
+SOURCE_NAME = r"^[a-z][a-z0-9_]*$"
 Kind = Literal["experiment", "computation"]
 Policy = Literal["median", "mean", "min", "max", "lowest_energy", "newest"]
 RANKED = ("lowest_energy", "newest")  # policies that take one observation, found by a column of the data
+_CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday
+_CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d?))?")
 
 
 class _Part(BaseModel):
@@ -172,11 +176,32 @@ class Refresh(_Part):
     cron: str | None = None
     freshness_hours: float | None = Field(default=None, gt=0)
 
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, cron: str | None) -> str | None:
+        """A schedule that Dagster can't read would cost the user its whole UI, not this source alone."""
+        fields = [] if cron is None else cron.split()
+        sound = len(fields) == len(_CRON) and all(map(_is_cron_field, fields, _CRON))
+        if cron is not None and not sound:
+            raise ValueError(f"{cron!r} is no schedule: give minute, hour, day, month and weekday, like '0 3 * * 1'")
+        return cron
+
+
+def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
+    for item in field.split(","):
+        found = _CRON_ITEM.fullmatch(item)
+        if found is None:
+            return False
+        numbers = [int(number) for number in found.group(1, 2) if number]
+        if not all(bounds[0] <= number <= bounds[1] for number in numbers):
+            return False
+    return True
+
 
 class Contract(_Part):
     """A source: everything Matstrata needs to know to ingest it."""
 
-    source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    source: str = Field(pattern=SOURCE_NAME)
     title: str
     description: str
     kind: Kind
@@ -224,6 +249,17 @@ class Contract(_Part):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Safe, and strict: of a key that stands twice YAML would keep the last, and the first would be lost silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 as the overridden
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice; keep one", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_contract(path: Path) -> Contract:
     """Read one contract.
 
@@ -233,9 +269,11 @@ def load_contract(path: Path) -> Contract:
         InputError: the file can't be read, is not YAML, or breaks a rule; the message names file, field and remedy.
     """
     try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+        declared = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 it is a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"contract {path} can't be read: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"contract {path} can't be read: it is nested too deeply") from error
     if not isinstance(declared, dict):
         raise InputError(f"contract {path} is not a mapping of fields; see docs/contracts.md for one to start from")
     try:

@@ -43,9 +43,12 @@ _SPACE_GROUP = re.compile(r"\s*,\s*([0-9]{1,3})$")
 _HYDRATE_DOT = re.compile(
     rf"([A-Za-z)\]}}]\s*(?:0+\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)??)?)\s*\.(?=\s*(?:{_NUMBER})?\s*[HDT]2O$)"
 )
-_VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±]|[nmuvwxyz](?![a-z]))")
+_VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±ₓ]|[nmuvwxyz](?![a-z]))|[-+±]\s*d(?![a-z])")
 _NEGATIVE = re.compile(r"-\s*[0-9.]+\s*[A-Z(\[{]")
 _MASS_NUMBER = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+[A-Z]")
+_ISOTOPE = re.compile(r"[(\[{]\s*[0-9]+[A-Z][a-z]?\s*[)\]}]")
+_OXIDATION_STATE = re.compile(r"(?<=[A-Za-z0-9])\((?:I{1,3}|IV|VI{0,3})\)(?!\s*[0-9])")
+_SET_APART = re.compile(r"\S+\s+([0-9]{2,3})$")
 _CHARGE = re.compile(r"\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]|\+(?!\s)|-[-0-9]*\s*(?:$|[)\]}·,])")
 
 
@@ -100,8 +103,20 @@ def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
     space_group, end = None, len(tidy)
     if (suffix := _SPACE_GROUP.search(tidy)) and 1 <= int(suffix[1]) <= 230:
         space_group, end = int(suffix[1]), suffix.start()
+    _refuse_misleading(text, tidy[:end])
     tidy = _HYDRATE_DOT.sub(_with_middle_dot, tidy[:end], count=1)
     return _read_scopes(text, tidy), space_group
+
+
+def _refuse_misleading(text: str, tidy: str) -> None:
+    """Refuse what would parse, as another composition than the one that is meant."""
+    if isotope := _ISOTOPE.search(tidy):
+        _refuse("syntax", text, isotope.start(), "isotopes have no notation here but D and T; give the element")
+    if state := _OXIDATION_STATE.search(tidy):
+        _refuse("charged", text, state.start(), f"{state[0]} is an oxidation state and no element; leave it out")
+    if number := _SET_APART.fullmatch(tidy.strip()):
+        what = f"join the number to its element, or write ',{number[1]}' if it is the space group"
+        _refuse("syntax", text, tidy.rindex(number[1]), what)
 
 
 def _read_scopes(text: str, tidy: str) -> dict[str, Amount]:

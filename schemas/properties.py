@@ -32,6 +32,11 @@ class Property(BaseModel):
     typical: tuple[float, float] | None = None  # where the median of any source lies; outside, the unit is suspect
 
     @property
+    def is_truth(self) -> bool:
+        """Whether it is a matter of yes and no, so that "true" is a value of it."""
+        return (self.unit, self.lower, self.upper) == ("1", 0, 1)
+
+    @property
     def label(self) -> str:
         """Title and unit for an axis: 'Band gap (eV)'."""
         return self.title if self.unit == "1" else f"{self.title} ({self.unit})"

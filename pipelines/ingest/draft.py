@@ -15,7 +15,7 @@ import yaml
 
 from pipelines.ingest import column_roles, guesses
 from pipelines.ingest.sampling import Sample, take_samples
-from schemas.contracts import Columns
+from schemas.contracts import SOURCE_NAME, Columns
 from schemas.errors import InputError
 from schemas.properties import get_property
 
@@ -36,6 +36,7 @@ _GENERAL_NAMES = {
     "download",
 }
 _FLAGS = {"true", "false", "True", "False", "TRUE", "FALSE"}
+_STARTS_AS_NUMBER = re.compile(r"[\s<>=≤≥~≈±+−-]*[.,]?\d")
 _DIRECT = re.compile(r"\b(direct|dir)\b")
 
 
@@ -146,17 +147,19 @@ class Draft:
         return lines
 
 
-def draft(path: Path) -> Draft:
+def draft(path: Path, name: str | None = None) -> Draft:
     """Look at the beginning of a data file and draft its contract.
 
     Args:
         path: CSV, TSV or other delimited text in any encoding, Excel, JSON, JSON lines, Parquet or Feather; plain,
             compressed, or in an archive.
+        name: what the contract's file is to be called, without its ending; by default it is made of the data's.
 
     Raises:
         InputError: there is no such file, it is empty, damaged, or of a format that no reader takes.
     """
-    drafts = [_draft(path, sample) for sample in take_samples(path)]
+    source = name if name and re.fullmatch(SOURCE_NAME, name) else _source(path.resolve())
+    drafts = [_draft(path, source, sample) for sample in take_samples(path)]
     return max(drafts, key=_worth)  # the first of equals: objects inside records become columns only where that helps
 
 
@@ -165,7 +168,7 @@ def _worth(candidate: Draft) -> tuple[bool, bool]:
     return composed, any(value.property for value in candidate.values)
 
 
-def _draft(path: Path, sample: Sample) -> Draft:
+def _draft(path: Path, source: str, sample: Sample) -> Draft:
     resolved = path.resolve()
     context = [_stem(resolved), *[folder.name for folder in list(resolved.parents)[:3] if folder.name]]
     columns, said = _roles(sample)
@@ -190,7 +193,7 @@ def _draft(path: Path, sample: Sample) -> Draft:
         "replicates": why,
     }
     return Draft(
-        _source(resolved),
+        source,
         sample,
         columns,
         tuple(values),
@@ -231,11 +234,13 @@ def _values(sample: Sample, taken: set[str], context: Sequence[str]) -> tuple[li
         said.append(f"columns of amounts of elements are left out: {_listed(sorted(amounts))}")
     for name in sample.names:
         texts = sample.column(name)
-        if name in taken or name in amounts or not _is_numeric(texts) or guesses.is_count(name):
+        if name in taken or name in amounts or guesses.is_count(name):
             continue
         if guesses.identifier_rank(name) is not None or guesses.is_temperature(name):
             continue
         guess = guesses.guess_property(name, context)
+        if not _is_numeric(texts) and (guess.generic or guess.property is None or not _begins_with_numbers(texts)):
+            continue
         if guess.property is not None:
             unit, checks = _unit(name, guess.property, texts)
             doubts = (f"column {name!r}: {guess.doubt}", *checks) if guess.doubt else checks
@@ -350,6 +355,8 @@ def _inside(numbers: Sequence[float], unit: str, property: str) -> bool:
 
     declared = get_property(property)
     values = np.array(numbers)
+    if not len(values):
+        return True
     if unit != declared.unit:
         values = convert(values, unit, declared.unit)
     return bool(np.mean((values >= declared.lower) & (values <= declared.upper)) >= _INSIDE_SHARE)
@@ -358,6 +365,12 @@ def _inside(numbers: Sequence[float], unit: str, property: str) -> bool:
 def _is_numeric(texts: Sequence[str]) -> bool:
     filled = [text for text in texts if not column_roles.is_missing(text)]
     return bool(filled) and len(_numbers(filled[:500])) >= _NUMERIC_SHARE * len(filled[:500])
+
+
+def _begins_with_numbers(texts: Sequence[str]) -> bool:
+    """Whether a column is of numbers that need cleaning: '1.2 eV', '<0.1', '1.5±0.2', '12,000'."""
+    filled = [text for text in texts if not column_roles.is_missing(text)][:500]
+    return bool(filled) and sum(map(bool, map(_STARTS_AS_NUMBER.match, filled))) >= _NUMERIC_SHARE * len(filled)
 
 
 def _numbers(texts: Sequence[str]) -> list[float]:

@@ -205,7 +205,7 @@ def _conditions(
 def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, faults: _Faults) -> NDArray[np.float64]:
     texts = table[value.column]
     missing = _is_missing(contract, texts)
-    read = _numbers(texts, contract.decimal)
+    read = _numbers(texts, contract.decimal, truths=get_property(value.property).is_truth)
     for row in np.flatnonzero(~missing & ~np.isfinite(read)):
         faults.add(
             int(row),
@@ -342,14 +342,18 @@ def _connect() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _numbers(texts: pa.ChunkedArray, decimal: str) -> NDArray[np.float64]:
-    """Texts to numbers; NaN where a text is no number. Beside decimal commas a point is no part of a number."""
+def _numbers(texts: pa.ChunkedArray, decimal: str, *, truths: bool = False) -> NDArray[np.float64]:
+    """Texts to numbers; NaN where a text is no number. Beside decimal commas a point is no part of a number.
+
+    Where a property is a matter of yes and no, these are 1 and 0; a band gap of "true" is none.
+    """
     if decimal == ",":
         texts = pc.replace_substring(pc.replace_substring(texts, ".", "?"), ",", ".")
     with _connect() as con:
         con.register("texts", pa.table({"i": np.arange(len(texts)), "t": texts}))
         read = con.execute(
-            "SELECT CASE WHEN lower(trim(t)) = 'true' THEN 1 WHEN lower(trim(t)) = 'false' THEN 0 "
-            "WHEN NOT contains(t, '_') THEN try_cast(trim(t) AS DOUBLE) END AS v FROM texts ORDER BY i"  # 1_000: no
+            "SELECT CASE WHEN lower(trim(t)) IN ('true', 'false') THEN if($1, (lower(trim(t)) = 'true')::DOUBLE, NULL) "
+            "WHEN NOT contains(t, '_') THEN try_cast(trim(t) AS DOUBLE) END AS v FROM texts ORDER BY i",  # 1_000: no
+            [truths],
         ).to_arrow_table()["v"]
     return read.to_numpy(zero_copy_only=False).astype(np.float64)

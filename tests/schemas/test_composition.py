@@ -319,3 +319,30 @@ def test_parsing_imports_nothing_heavy() -> None:
     code = "import sys, schemas.composition; print([m for m in ('numpy', 'pymatgen', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("Fe(III)Cl3", "charged"),  # not Fe with four iodines
+        ("Fe2(III)O3", "charged"),
+        ("V(IV)O2", "charged"),
+        ("[2H]2O", "syntax"),  # not H4O
+        ("(13C)O2", "syntax"),
+        ("GaN 186", "syntax"),  # the space group, not 186 nitrogens
+        ("YBa2Cu3O7-d", "variable_amount"),
+        ("LaNi5Hₓ", "variable_amount"),
+    ],
+)
+def test_what_would_parse_as_something_else_is_refused(text: str, rule: str) -> None:
+    with pytest.raises(FormulaError) as refusal:
+        parse_formula(text)
+    assert refusal.value.rule_id == f"formula.{rule}"
+
+
+@pytest.mark.parametrize(
+    ("text", "material_id"),
+    [("SiO 2", "O2Si"), ("C 12 H 22 O 11", "C12H22O11"), ("Mg(2H2O)", "H4MgO2"), ("Hg(I)2", "HgI2"), ("KI", "IK")],
+)
+def test_blanks_brackets_and_iodine_stay_what_they_were(text: str, material_id: str) -> None:
+    assert parse_formula(text).material_id == material_id

@@ -171,3 +171,24 @@ def test_a_folder_of_contracts_that_does_not_exist_is_named(tmp_path: Path) -> N
 )
 def test_a_file_is_called_by_the_name_people_know(location: dict[str, str], label: str) -> None:
     assert FileLocation.model_validate(location).label == label
+
+
+@pytest.mark.parametrize("cron", ["every day", "0 25 * * *", "0 3 * *", "@daily", "0 3 * * mon", "*/0 * * * *", ""])
+def test_a_schedule_that_dagster_could_not_read_is_refused(tmp_path: Path, cron: str) -> None:
+    with pytest.raises(InputError, match=r"refresh\.cron.*is no schedule"):
+        load_contract(write(tmp_path, SOUND | {"refresh": {"cron": cron}}))
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * 1", "*/15 0-6,22 1 1-12/2 7"])
+def test_a_schedule_has_five_fields(tmp_path: Path, cron: str) -> None:
+    assert load_contract(write(tmp_path, SOUND | {"refresh": {"cron": cron}})).refresh.cron == cron
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'kind' stands twice"):
+        load_contract(write(tmp_path, yaml.safe_dump(SOUND) + "kind: computation\n"))
+
+
+def test_yaml_nested_beyond_reason_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nested too deeply"):
+        load_contract(write(tmp_path, "source: " + "[" * 3000 + "]" * 3000))

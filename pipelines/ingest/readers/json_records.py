@@ -307,7 +307,8 @@ def _orient(document: Any) -> str:
     if {"columns", "data"} <= document.keys() <= _SPLIT_KEYS and isinstance(document["data"], list):
         return "split"
     if all(isinstance(value, dict) and value and not _is_whole(value) for value in values):
-        return _dict_of_dicts(document)
+        strangers = not set.intersection(*map(set, values))  # as in {"meta": {…}, "data": {"results": […]}}
+        return "none" if strangers and any(True for _ in _lists(document, ())) else _dict_of_dicts(document)
     lengths = {len(value) if isinstance(value, list) else -1 for value in values}
     if len(lengths) == 1 and lengths.isdisjoint({-1, 0}) and not any(isinstance(v[0], dict) for v in values):
         return "list"

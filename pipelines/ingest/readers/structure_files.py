@@ -6,6 +6,7 @@ Not here: what is in a structure (`pipelines.ingest.structures`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -14,10 +15,11 @@ import pyarrow as pa
 
 from pipelines.ingest.archives import is_archive, read_bytes, read_members
 from pipelines.ingest.readers.tables import OWN_COLUMNS, RAW_CHARACTERS, check_options
-from pipelines.ingest.records import RawRecords, Rejection, SourceFile
+from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
 from schemas.errors import InputError
 
 COLUMNS = ("name", "structure")
+_TAR = re.compile(r"\.(tar|tgz|tbz2?|txz)\b")
 
 
 def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecords:
@@ -41,6 +43,10 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
     rejections: list[Rejection] = []
     for file, record, content in _contents(files, pattern):
         name = PurePosixPath(record).stem
+        if isinstance(content, ReadError):
+            raw = json.dumps({"name": name}, ensure_ascii=False)
+            rejections.append(Rejection(record, "structure.unreadable", str(content), raw, file.sha256))
+            continue
         text = content.decode("utf-8", "replace")
         raw = json.dumps({"name": name, "text": text[:RAW_CHARACTERS]}, ensure_ascii=False)
         if not text.strip():
@@ -58,11 +64,22 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
     return RawRecords(pa.table(columns, names=[*OWN_COLUMNS, *COLUMNS]), tuple(rejections))
 
 
-def _contents(files: Sequence[SourceFile], pattern: str) -> Iterator[tuple[SourceFile, str, bytes]]:
+def _contents(files: Sequence[SourceFile], pattern: str) -> Iterator[tuple[SourceFile, str, bytes | ReadError]]:
+    """Each record's bytes; where a file is one record, what is wrong with it stops none of the others."""
     for file in files:
-        if not is_archive(file):
-            yield file, file.name, read_bytes(file)
+        content: bytes | ReadError | None = None
+        try:
+            if len(files) > 1 and file.path.stat().st_size == 0:
+                content = b""
+            elif not is_archive(file):
+                content = read_bytes(file)
+        except ReadError as error:
+            if len(files) == 1 or _TAR.search(file.name):  # nobody knows how many records a damaged archive held
+                raise
+            content = error
+        if content is not None:
+            yield file, file.name, content
             continue
         prefix = "" if len(files) == 1 else f"{file.name} "
-        for name, content in read_members(file, lambda member: fnmatch(member, pattern)):
-            yield file, f"{prefix}{name}", content
+        for name, member in read_members(file, lambda member: fnmatch(member, pattern)):
+            yield file, f"{prefix}{name}", member

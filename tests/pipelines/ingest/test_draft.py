@@ -8,7 +8,7 @@ import json
 import lzma
 import os
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import openpyxl
@@ -522,6 +522,27 @@ LEFT_OUT: Mapping[str, str] = {
     "raw_exports/optimade/test_references.json": "references, no materials",
 }
 ENDINGS = (".csv", ".xlsx", ".json", ".jsonl", ".json.gz", ".json.bz2")
+
+
+def test_a_contract_is_named_as_the_file_it_goes_into(tmp_path: Path) -> None:
+    data = write(tmp_path, CSV)
+    assert draft(data, "our_gaps").source == "our_gaps"
+    assert draft(data, "Our-Gaps").source == "gaps"  # no name of a source: the data's stays
+
+
+@pytest.mark.parametrize("cells", [["3.4 eV", "<1.1", "~2.2", "3.0±0.1"], ["3,400", "1,100", "2,200", "3,000"]])
+def test_a_column_that_needs_cleaning_is_named_with_what_is_wrong(cells: Sequence[str], tmp_path: Path) -> None:
+    lines = [f'{row["formula"]},"{cell}"' for row, cell in zip(GAPS, cells, strict=False)]
+    drafted = of(tmp_path, "\n".join(["formula,band gap", *lines]))
+    assert [(value.column, value.property) for value in drafted.values] == [("band gap", "band_gap")]
+    assert f"'{cells[0]}'" in comments(drafted)
+    assert "refused as no numbers" in comments(drafted)
+
+
+def test_records_below_a_key_beside_others_are_found(tmp_path: Path) -> None:
+    drafted = of(tmp_path, json.dumps({"meta": {"n": 5}, "data": {"results": GAPS}}), "answer.json")
+    assert drafted.sample.options == {"path": "data.results"}
+    assert drafted.columns["formula"] == "formula"
 
 
 @pytest.fixture(scope="module")

@@ -450,3 +450,11 @@ def test_whatever_the_table_each_record_is_accepted_or_rejected(rows, identified
     ids = accepted(observed, "observation_id")
     assert len(set(ids)) == len(ids)
     assert {rejection.rule_id for rejection in observed.rejections} <= set(RULES)
+
+
+def test_true_is_a_value_only_of_what_is_a_matter_of_yes_and_no() -> None:
+    metal = {"column": "metal", "property": "is_metal", "unit": "1"}
+    row = {"formula": "Si", "gap": "1.1", "metal": "False"}
+    observed = observe(contract(values=[GAP, metal]), records(row, row | {"formula": "Ag", "gap": "TRUE"}))
+    assert accepted(observed, "property", "value") == [("band_gap", 1.1), ("is_metal", 0.0)]
+    assert refusals(observed) == [("row 2", "value.not_a_number")]

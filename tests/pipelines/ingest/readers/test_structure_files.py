@@ -142,3 +142,20 @@ def test_a_damaged_archive_is_an_error(tmp_path, cut):
 def test_an_empty_file_is_an_error(tmp_path):
     with pytest.raises(ReadError, match=r"a\.cif is empty"):
         read([source(tmp_path / "a.cif", "")], {})
+
+
+def test_a_file_that_is_empty_or_damaged_stops_none_of_the_others(tmp_path):
+    packed = gzip.compress(NACL_CIF.encode())
+    files = [
+        source(tmp_path / "a.cif", NACL_CIF),
+        source(tmp_path / "b.cif", ""),
+        source(tmp_path / "c.cif.gz", packed[: len(packed) // 2]),
+    ]
+    raw = read(files, {})
+    assert rows(raw, "source_record") == [("a.cif",)]
+    assert [(refused.source_record, refused.rule_id) for refused in raw.rejections] == [
+        ("b.cif", "structure.empty"),
+        ("c.cif.gz", "structure.unreadable"),
+    ]
+    with pytest.raises(ReadError, match="truncated"):
+        read(files[2:], {})
