@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import duckdb
@@ -19,8 +20,17 @@ def cite(lake: Lake, things: Sequence[str]) -> list[str]:
     """
     with lake.reader() as con:
         sources = {source for thing in things for source in _sources_of(con, thing)}
-        found = con.execute("SELECT source, citation FROM sources ORDER BY source").fetchall()
-    return list(dict.fromkeys(citation.strip() for source, citation in found if source in sources))
+        found = con.execute("SELECT source, title, citation FROM sources ORDER BY source").fetchall()
+    return list(dict.fromkeys(_entry(*row) for row in found if row[0] in sources))
+
+
+def _entry(source: str, title: str, citation: str) -> str:
+    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018"), an entry that quotes them."""
+    said = citation.strip()
+    if said.startswith("@"):
+        return said
+    title, note = (re.sub(r"[{}]", "", text) for text in (title, said))
+    return f"@misc{{{source},\n  title = {{{title}}},\n  note = {{{note}}}\n}}"
 
 
 def _sources_of(con: duckdb.DuckDBPyConnection, thing: str) -> Iterable[str]:

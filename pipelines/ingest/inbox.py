@@ -9,6 +9,7 @@ Not here: when to look (`pipelines.defs.inbox`), and ingestion itself (`onboardi
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +53,13 @@ def undescribed_files(inbox: Path, *, settled_seconds: float = 10) -> list[Path]
         and not path.name.startswith(".")
         and path.suffix not in {".yaml", ".yml", ".md", ".partial"}
         and time.time() - path.stat().st_mtime >= settled_seconds
-        and not any(path.name in text for text in said)
+        and not any(_is_named(path.name, text) for text in said)
     ]
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a text names a file; `our_gaps.csv` does not name `gaps.csv`."""
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) is not None
 
 
 def draft_contract(file: Path) -> Path:
@@ -65,6 +71,8 @@ def draft_contract(file: Path) -> Path:
     folder.mkdir(exist_ok=True)
     try:
         drafted = draft(file)
+        if (folder / f"{drafted.source}.yaml").exists():  # of gaps.csv, and this is gaps.xlsx
+            drafted = draft(file, f"{drafted.source}_{file.suffix[1:].lower()}")
     except InputError as error:
         place = folder / f"{file.name}.txt"
         place.write_text(f"{error}\n", encoding="utf-8")

@@ -74,6 +74,11 @@ def test_two_sources_of_one_publication_are_one_entry(used, put):
     assert cite(used, ["lab", "lab_two"]) == [LAB]
 
 
+def test_words_that_are_no_bibtex_are_quoted_in_an_entry(used, put):
+    put("ours", [("r1", "GaN", 3.4)], citation="unknown", title="Gaps {of} ours")
+    assert cite(used, ["ours"]) == ["@misc{ours,\n  title = {Gaps of ours},\n  note = {unknown}\n}"]
+
+
 @pytest.mark.parametrize(("thing", "ids"), [("a", "aaa111, abb222"), ("m", "m1, m2")])
 def test_a_beginning_of_several_is_refused_with_all_of_them(used, thing, ids):
     with pytest.raises(InputError, match=f"'{thing}'.*2 ids: {ids}; give more of it"):

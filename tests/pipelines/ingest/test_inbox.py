@@ -134,6 +134,19 @@ class TestFilesWithoutAContract:
         (inbox / ".hidden.csv").write_text("")
         assert self.undescribed(inbox) == ["more.csv"]
 
+    def test_the_end_of_another_name_is_no_description(self, inbox):
+        drop(inbox)
+        (inbox / "ab.csv").write_text("formula,gap\nGaN,3.4\n")
+        assert self.undescribed(inbox) == ["ab.csv"]  # lab.csv is described
+
+    def test_two_files_of_one_name_have_a_draft_each(self, inbox):
+        for name, mark in (("more.csv", ","), ("more.tsv", "\t")):
+            (inbox / name).write_text(f"formula{mark}band gap (eV)\nGaN{mark}3.4\nSi{mark}1.12\n")
+        drafts = [draft_contract(inbox / name) for name in ("more.csv", "more.tsv")]
+        assert [place.name for place in drafts] == ["more.yaml", "more_tsv.yaml"]
+        assert ["more.tsv" in place.read_text() for place in drafts] == [False, True]
+        assert self.undescribed(inbox) == []
+
     def test_those_still_being_written_wait(self, inbox):
         (inbox / "more.csv").write_text("formula,gap\nGaN,3.4\n")
         assert undescribed_files(inbox) == []
