@@ -29,6 +29,7 @@ Kind = Literal["experiment", "computation"]
 Policy = Literal["median", "mean", "min", "max", "lowest_energy", "newest"]
 RANKED = ("lowest_energy", "newest")  # policies that take one observation, found by a column of the data
 _CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday
+_LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d?))?")
 
 
@@ -181,9 +182,10 @@ class Refresh(_Part):
     def _readable(cls, cron: str | None) -> str | None:
         """A schedule that Dagster can't read would cost the user its whole UI, not this source alone."""
         fields = [] if cron is None else cron.split()
-        sound = len(fields) == len(_CRON) and all(map(_is_cron_field, fields, _CRON))
+        sound = len(fields) == len(_CRON) and all(map(_is_cron_field, fields, _CRON)) and _comes(*fields[2:])
         if cron is not None and not sound:
-            raise ValueError(f"{cron!r} is no schedule: give minute, hour, day, month and weekday, like '0 3 * * 1'")
+            fields_are = "minute, hour, day, month and weekday, like '0 3 * * 1'"
+            raise ValueError(f"{cron!r} is no schedule that ever comes: give {fields_are}")
         return cron
 
 
@@ -196,6 +198,24 @@ def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
         if not all(bounds[0] <= number <= bounds[1] for number in numbers):
             return False
     return True
+
+
+def _comes(day: str, month: str, weekday: str) -> bool:
+    """Whether there is ever such a date: 31 February is none, and Dagster would look for it without end."""
+    months = [number for number in range(1, 13) if _is_named(month, number)]
+    longest = max((_LONGEST_MONTHS[number - 1] for number in months), default=0)
+    return weekday != "*" or any(_is_named(day, number) for number in range(1, longest + 1))
+
+
+def _is_named(field: str, number: int) -> bool:
+    """Whether a sound field of a schedule, of days or months, names this number."""
+    for item in field.split(","):
+        first, last, step = _CRON_ITEM.fullmatch(item).groups()  # type: ignore[union-attr]  # the field is sound
+        low = int(first or 1)
+        high = int(last or first) if first and (last or not step) else 31
+        if low <= number <= high and (number - low) % int(step or 1) == 0:
+            return True
+    return False
 
 
 class Contract(_Part):

@@ -43,6 +43,8 @@ _SPACE_GROUP = re.compile(r"\s*,\s*([0-9]{1,3})$")
 _HYDRATE_DOT = re.compile(
     rf"([A-Za-z)\]}}]\s*(?:0+\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)??)?)\s*\.(?=\s*(?:{_NUMBER})?\s*[HDT]2O$)"
 )
+# In Al2O3.2SiO2.2H2O, and in 3Al2O3.2SiO2, the dot after an oxide's oxygen is hardly a decimal point.
+_OXIDE_DOT = re.compile(r"O[0-9]*\.[1-9](?=\s*[A-Z(\[{])")
 _VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±ₓ]|[nmuvwxyz](?![a-z]))|[-+±]\s*d(?![a-z])")
 _NEGATIVE = re.compile(r"-\s*[0-9.]+\s*[A-Z(\[{]")
 _MASS_NUMBER = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+[A-Z]")
@@ -104,8 +106,12 @@ def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
     if (suffix := _SPACE_GROUP.search(tidy)) and 1 <= int(suffix[1]) <= 230:
         space_group, end = int(suffix[1]), suffix.start()
     _refuse_misleading(text, tidy[:end])
-    tidy = _HYDRATE_DOT.sub(_with_middle_dot, tidy[:end], count=1)
-    return _read_scopes(text, tidy), space_group
+    joined = _HYDRATE_DOT.sub(_with_middle_dot, tidy[:end], count=1)
+    is_sum = joined != tidy[:end] or joined.lstrip()[0].isdigit()
+    if is_sum and (oxide := _OXIDE_DOT.search(joined)):
+        dot = joined.index(".", oxide.start())
+        _refuse("syntax", text, dot, "this dot may join two compounds or be a decimal point; to join, write ·")
+    return _read_scopes(text, joined), space_group
 
 
 def _refuse_misleading(text: str, tidy: str) -> None:

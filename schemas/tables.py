@@ -164,7 +164,7 @@ _TABLES = (
     ),
     Table(
         "validations",
-        "the result of one expectation on one refresh",
+        "the result of one expectation on one refresh, also on one that was refused",
         (
             _SOURCE,
             Column("rule_id", TEXT, "the rule, or the name of a table-level expectation"),
@@ -175,7 +175,7 @@ _TABLES = (
             Column("checked", WHOLE, "values looked at"),
             Column("unexpected", WHOLE, "values that broke it"),
             Column("file_sha256", TEXT, "SHA-256 of the refresh's file (see sources)"),
-            Column("validated_at", MOMENT, "when"),
+            Column("validated_at", MOMENT, "when; where the store took the data, their sources.refreshed_at"),
         ),
     ),
     Table(

@@ -81,10 +81,10 @@ def conservation(con: duckdb.DuckDBPyConnection, source: str) -> Conservation:
 
 
 def validation_summary(con: duckdb.DuckDBPyConnection, source: str) -> ValidationSummary:
-    """The expectations of the last refresh that changed the source."""
+    """The expectations of the refresh that the store's data of a source come from."""
     rows = con.execute(
-        "SELECT * FROM validations WHERE source = $source "
-        "AND validated_at = (SELECT max(validated_at) FROM validations WHERE source = $source) ORDER BY ALL",
-        {"source": source},
+        "SELECT v.* FROM validations v JOIN sources s ON v.source = s.source AND v.validated_at = s.refreshed_at "
+        "WHERE v.source = ? ORDER BY ALL",
+        [source],
     ).to_arrow_table()
     return ValidationSummary(rows.to_pylist())

@@ -124,6 +124,29 @@ def refresh(
     return Refreshed(inserted, updated, deleted, rejections.num_rows, transaction.snapshot, transaction.changed)
 
 
+def keep_refusal(lake: Lake, source: str, validations: pa.Table) -> None:
+    """Keep what validation found of files that were refused; nothing is written where that is what was found last.
+
+    Args:
+        lake: the store.
+        source: of whose data nothing changes.
+        validations: schema of the table `validations`; empty where the records broke rules before validation.
+    """
+    if not validations.num_rows:
+        return
+    with lake.reader() as con:
+        last = con.execute(
+            "SELECT * FROM validations WHERE source = $source "
+            "AND validated_at = (SELECT max(validated_at) FROM validations WHERE source = $source)",
+            {"source": source},
+        ).to_arrow_table()
+    timeless = [name for name in validations.column_names if name != "validated_at"]
+    if all(row in last.select(timeless).to_pylist() for row in validations.select(timeless).to_pylist()):
+        return
+    with lake.commit(f"refuse source {source}", {"source": source}) as transaction:
+        transaction.insert("validations", validations)
+
+
 def remove(lake: Lake, source: str) -> int:
     """Delete all that the store holds of a source, in one commit. Returns the number of observations that went.
 

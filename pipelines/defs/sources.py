@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 
 import dagster as dg
@@ -11,9 +12,10 @@ from pipelines.defs.automation import WHEN_CHANGED
 from pipelines.defs.drift import drift_result, drift_spec
 from pipelines.defs.resources import StoreResource, get_contract, locate_sources
 from pipelines.ingest.data_docs import docs_page
-from pipelines.ingest.refresh import refresh_source
+from pipelines.ingest.refresh import AllRefusedError, refresh_source
+from pipelines.ingest.validation import RefusedError, summarise
 from schemas.contracts import Contract
-from store.checks import conservation, validation_summary
+from store.checks import ValidationSummary, conservation, validation_summary
 from store.lake import current_snapshot
 from store.sources import content_version
 
@@ -64,10 +66,14 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
             drift_spec(key),
         ],
     )
-    def observations(store: StoreResource) -> Iterator[dg.MaterializeResult]:
+    def observations(store: StoreResource) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         lake = store.lake()
         current = get_contract(contract.source)
-        done = refresh_source(lake, current, locate_sources([current.source])[current.source])
+        try:
+            done = refresh_source(lake, current, locate_sources([current.source])[current.source])
+        except (RefusedError, AllRefusedError) as refused:
+            yield _refusal_result(key, refused)
+            raise
         with lake.reader() as con:
             conserved = conservation(con, current.source)
             validated = validation_summary(con, current.source)
@@ -109,3 +115,15 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
         )
 
     return observations
+
+
+def _refusal_result(key: dg.AssetKey, refused: RefusedError | AllRefusedError) -> dg.AssetCheckResult:
+    """The check of a source that was stopped: what was broken, though nothing of it is in the store."""
+    found = ValidationSummary([asdict(result) for result in summarise(refused.evaluated)])
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name="validation",
+        passed=False,
+        description=str(refused),
+        metadata={"expectations": dg.MetadataValue.md(found.table())},
+    )

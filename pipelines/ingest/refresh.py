@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,13 @@ from pipelines.ingest.data_docs import forget_refusal, write_page
 from pipelines.ingest.observations import Observed, observe, quarantine
 from pipelines.ingest.readers import get_reader
 from pipelines.ingest.records import ReadError, SourceFile
-from pipelines.ingest.validation import RefusedError, Validation, validate
+from pipelines.ingest.validation import RefusedError, Result, Validation, summarise, validate
 from schemas.contracts import Contract
 from schemas.properties import get_property
 from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import code_signature, signature
-from store.sources import Earlier, earlier, formulas, ingested, refresh
+from store.sources import Earlier, earlier, formulas, ingested, keep_refusal, refresh
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
@@ -57,7 +57,7 @@ def refresh_source(
 
     Raises:
         ReadError: a file is unusable, or every record of the source is refused.
-        WorkError: a table-level rule failed, or the commit did; the store is as it was.
+        WorkError: a table-level rule failed, or the commit did; the data in the store are as they were.
     """
     hashes = [file.sha256 for file in files]
     sign = _signer(contract)
@@ -75,7 +75,10 @@ def refresh_source(
         spellings = formulas(lake, contract.source) if only_files_differ else None
         observed, validation = examine(contract, files, known, spellings)
     except (RefusedError, AllRefusedError) as refused:
-        write_page(lake, contract, files, refused.evaluated, datetime.now(UTC), refusal=str(refused))
+        now = datetime.now(UTC)
+        results = summarise(refused.evaluated)
+        keep_refusal(lake, contract.source, _validations_table(contract.source, _one_hash(hashes), results, now))
+        write_page(lake, contract, files, refused.evaluated, now, refusal=str(refused))
         raise
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
@@ -88,7 +91,7 @@ def refresh_source(
         "licence": contract.licence,
         "citation": contract.citation.bibtex,
         "doi": contract.citation.doi,
-        "file_sha256": hashes[0] if len(hashes) == 1 else signature(hashes),
+        "file_sha256": _one_hash(hashes),
         "files": json.dumps([{"name": file.name, "sha256": file.sha256} for file in files]),
         "contract_sha256": contract.sha256,
         "signature": current,
@@ -105,7 +108,7 @@ def refresh_source(
         row,
         observed.observations,
         _rejections_table(contract, observed),
-        _validations_table(row, validation, now),
+        _validations_table(contract.source, _one_hash(hashes), validation.results, now),
         observed.structures,
     )
     log.info(
@@ -138,8 +141,9 @@ class AllRefusedError(ReadError):
     ) -> None:
         first = observed.rejections[0]
         super().__init__(
-            f"source {contract.source} is refused, the store stays as it was: all {observed.rows_in:,} records break "
-            f"a rule; the first, {first.source_record}, {first.rule_id}: {first.reason}"
+            f"source {contract.source} is refused, the data in the store stay as they were: "
+            f"all {observed.rows_in:,} records break a rule; the first, {first.source_record}, {first.rule_id}: "
+            f"{first.reason}"
         )
         self.observed = observed
         self.evaluated = tuple(evaluated)
@@ -192,6 +196,11 @@ def _signer(contract: Contract) -> Callable[[Sequence[str]], str]:
     return lambda hashes: signature(contract.sha256, list(hashes), vocabulary, code)
 
 
+def _one_hash(hashes: Sequence[str]) -> str:
+    """The hash of a source's file, or one of all its files' hashes."""
+    return hashes[0] if len(hashes) == 1 else signature(list(hashes))
+
+
 def _hashes_of(row: Mapping[str, Any]) -> list[str]:
     """The hashes of the files that a row of `sources` was made of."""
     return [file["sha256"] for file in json.loads(row["files"])]
@@ -212,10 +221,10 @@ def _rejections_table(contract: Contract, observed: Observed) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["rejections"].arrow_schema)
 
 
-def _validations_table(row: Mapping[str, object], validation: Validation, now: datetime) -> pa.Table:
+def _validations_table(source: str, file_sha256: str, results: Iterable[Result], now: datetime) -> pa.Table:
     rows = [
         {
-            "source": row["source"],
+            "source": source,
             "rule_id": result.rule_id,
             "column": result.column,
             "property": result.property,
@@ -223,9 +232,9 @@ def _validations_table(row: Mapping[str, object], validation: Validation, now: d
             "success": result.success,
             "checked": result.checked,
             "unexpected": result.unexpected,
-            "file_sha256": row["file_sha256"],
+            "file_sha256": file_sha256,
             "validated_at": now,
         }
-        for result in validation.results
+        for result in results
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["validations"].arrow_schema)

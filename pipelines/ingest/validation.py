@@ -161,7 +161,7 @@ def _require(results: Sequence[ExpectationValidationResult], contract: Contract)
         if not result.success and _severity(result) == "critical" and (rule := TABLE_RULES.get(_rule(result)))
     ]
     if failed:
-        message = f"source {contract.source} is refused, the store stays as it was: {'. '.join(failed)}"
+        message = f"source {contract.source} is refused, the data in the store stay as they were: {'. '.join(failed)}"
         raise RefusedError(message, results)
 
 

@@ -242,15 +242,13 @@ def rejection_examples(con: duckdb.DuckDBPyConnection, names: Sequence[str], per
 
 
 def validations(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> pa.Table:
-    """Per source, the expectations of its last refresh: expectations, held, checked, unexpected."""
+    """Per source, the expectations of the refresh that its data come from: expectations, held, checked, unexpected."""
     return _ask(
         con,
         "SELECT v.source, count(*) AS expectations, count(*) FILTER (v.success) AS held, "
         "sum(v.checked)::BIGINT AS checked, sum(v.unexpected)::BIGINT AS unexpected "
-        "FROM validations v JOIN sources s ON v.source = s.source AND v.file_sha256 = s.file_sha256 "
-        "WHERE list_contains(?, v.source) AND v.validated_at = "
-        "(SELECT max(l.validated_at) FROM validations l WHERE l.source = v.source) "
-        "GROUP BY v.source ORDER BY v.source",
+        "FROM validations v JOIN sources s ON v.source = s.source AND v.validated_at = s.refreshed_at "
+        "WHERE list_contains(?, v.source) GROUP BY v.source ORDER BY v.source",
         list(names),
     )
 

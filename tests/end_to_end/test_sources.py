@@ -176,9 +176,10 @@ class TestFromAFileToTheStore:
 class TestRefused:
     @pytest.fixture
     def untouched(self, place: Workplace, added: str):
-        before = place.snapshot(), place.rows("SELECT * FROM observations ORDER BY observation_id")
+        tables = ("observations", "rejections", "sources", "materials")
+        before = [place.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
         yield place
-        assert (place.snapshot(), place.rows("SELECT * FROM observations ORDER BY observation_id")) == before
+        assert [place.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables] == before
         assert [path.name for path in (place.store / "contracts").iterdir()] == ["our_gaps.yaml"]
 
     @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ class TestRefused:
         (tmp_path / "milli.yaml").write_text(wrong, encoding="utf-8")
         failed = untouched.attempt("sources", "add", str(tmp_path / "milli.yaml"))
         assert failed.returncode == 1
-        for word in ("table.plausible_unit", "meV", "1000", "the store stays as it was"):
+        for word in ("table.plausible_unit", "meV", "1000", "the data in the store stay as they were"):
             assert word in failed.stderr
 
     def test_what_is_no_source(self, untouched: Workplace) -> None:
@@ -309,7 +310,7 @@ class TestEverything:
             "median of band_gap",
             "meV",
             "1000",
-            "the store stays as it was",
+            "the data in the store stay as they were",
         ):
             assert word in failed.stderr
         assert everything.snapshot() == before

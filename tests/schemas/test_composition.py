@@ -67,6 +67,8 @@ ACCEPTED = {
     "K0.5H2O": "H4KO2",  # K0 is nothing, so this dot can't be that of a hydrate
     "3CaO·Al2O3": "Al2Ca3O6",
     "MgO.Al2O3": "Al2MgO4",
+    "Al2O3·2SiO2·2H2O": "Al2H4O9Si2",
+    "LiCo0.5Ni0.5O1.9F0.1": "Co5FLi10Ni5O19",
     "(CaO·SiO2)2": "CaO3Si",
     "2H2O": "H2O",
 }
@@ -118,6 +120,8 @@ REFUSED = {
     "AgCNO,0": "formula.syntax",
     "Li-Fe-O": "formula.syntax",
     "ZnO + Al2O3": "formula.syntax",
+    "Al2O3.2SiO2.2H2O": "formula.syntax",  # kaolinite, Al2O3·2SiO2·2H2O, or O3.2?
+    "3Al2O3.2SiO2": "formula.syntax",  # mullite
     "Fe_2O_3": "formula.syntax",
     "Fe٢O٣": "formula.syntax",
     "12": "formula.syntax",

@@ -173,13 +173,16 @@ def test_a_file_is_called_by_the_name_people_know(location: dict[str, str], labe
     assert FileLocation.model_validate(location).label == label
 
 
-@pytest.mark.parametrize("cron", ["every day", "0 25 * * *", "0 3 * *", "@daily", "0 3 * * mon", "*/0 * * * *", ""])
+@pytest.mark.parametrize(
+    "cron",
+    ["every day", "0 25 * * *", "0 3 * *", "@daily", "0 3 * * mon", "*/0 * * * *", "", "0 0 31 2 *", "0 0 31 4-6/2 *"],
+)
 def test_a_schedule_that_dagster_could_not_read_is_refused(tmp_path: Path, cron: str) -> None:
     with pytest.raises(InputError, match=r"refresh\.cron.*is no schedule"):
         load_contract(write(tmp_path, SOUND | {"refresh": {"cron": cron}}))
 
 
-@pytest.mark.parametrize("cron", ["0 3 * * 1", "*/15 0-6,22 1 1-12/2 7"])
+@pytest.mark.parametrize("cron", ["0 3 * * 1", "*/15 0-6,22 1 1-12/2 7", "0 0 29 2 *", "0 0 31 2 1", "0 0 31 */2 *"])
 def test_a_schedule_has_five_fields(tmp_path: Path, cron: str) -> None:
     assert load_contract(write(tmp_path, SOUND | {"refresh": {"cron": cron}})).refresh.cron == cron
 

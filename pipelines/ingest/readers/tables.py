@@ -18,6 +18,8 @@ from schemas.errors import InputError
 OWN_COLUMNS = ("source_record", "file_sha256", "raw")
 RAW_CHARACTERS = 10_000
 """Kept of a cell that can't be read."""
+MOST_BYTES = 7 * 2**28
+"""Of a source's records: a column of strings holds 2 GiB, and the keys made of the records are a little longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ def gather(
         may_differ: columns that only some files have are empty in the others; otherwise that is an error.
 
     Raises:
-        ReadError: a file has no rows, or other columns than the first one.
+        ReadError: a file has no rows, or other columns than the first one; or together they are too large.
     """
     tables: list[pa.Table] = []
     rejections: list[Rejection] = []
+    size = 0
     for file in files:
         found = read_file(file)
         table = found.table
@@ -79,7 +82,14 @@ def gather(
         if tables and not may_differ and tables[0].column_names[: -len(OWN_COLUMNS)] != table.column_names:
             raise ReadError(f"{file.name} has other columns than {files[0].name}: {', '.join(table.column_names)}")
         word = found.word if len(files) == 1 else f"{file.name} {found.word}"
-        tables.append(_with_own_columns(table, _positions(found), word, file.sha256))
+        raw = raw_json(table)
+        size += max(raw.nbytes, len(file.sha256) * table.num_rows)
+        if size > MOST_BYTES:
+            raise ReadError(
+                f"{file.name} has {table.num_rows:,} records of {raw.nbytes / max(table.num_rows, 1):,.0f} bytes; a "
+                f"source holds {MOST_BYTES / 2**30:g} GiB of them at most. Split its files between several sources"
+            )
+        tables.append(_with_own_columns(table, _positions(found), word, file.sha256, raw))
         rejections += [
             Rejection(
                 f"{word} {row.number}",
@@ -217,10 +227,9 @@ def _positions(found: FileTable) -> pa.Array:
     return pa.array((n for n in range(1, last + 1) if n not in taken) if taken else range(1, good + 1), pa.int64())
 
 
-def _with_own_columns(table: pa.Table, numbers: pa.Array, word: str, sha256: str) -> pa.Table:
+def _with_own_columns(table: pa.Table, numbers: pa.Array, word: str, sha256: str, raw: pa.ChunkedArray) -> pa.Table:
     record = pc.binary_join_element_wise(word, numbers.cast(pa.string()), " ")
     hashes = pa.repeat(pa.scalar(sha256), table.num_rows)
-    raw = raw_json(table)
     for name, column in zip(OWN_COLUMNS, (record, hashes, raw), strict=True):
         table = table.append_column(name, column)
     return table

@@ -10,8 +10,10 @@ import pytest
 
 from pipelines.ingest import identity
 from pipelines.ingest.files import locate
+from pipelines.ingest.readers import tables
 from pipelines.ingest.records import ReadError
 from pipelines.ingest.refresh import Ingested, refresh_source
+from pipelines.ingest.validation import RefusedError
 from schemas.composition import read_key
 from schemas.contracts import load_contract
 from schemas.errors import InputError
@@ -183,14 +185,19 @@ class TestOneValueTouched:
 
 
 class TestBadFile:
-    """Each leaves the store as it was."""
+    """Each leaves the data in the store as they were."""
 
     @pytest.fixture(autouse=True)
     def _before_and_after(self, lake, ingest):
         ingest()
-        before = lake.snapshot(), values(lake)
+        before = values(lake), rows(lake, "FROM sources"), rows(lake, "FROM rejections")
         yield
-        assert (lake.snapshot(), values(lake)) == before
+        assert (values(lake), rows(lake, "FROM sources"), rows(lake, "FROM rejections")) == before
+
+    def test_more_than_memory_holds(self, ingest, monkeypatch):
+        monkeypatch.setattr(tables, "MOST_BYTES", 1000)
+        with pytest.raises(ReadError, match=r"lab\.csv has 100 records.*Split its files between several sources"):
+            ingest([f"GaN,{number}" for number in range(100)])
 
     def test_empty(self, ingest):
         with pytest.raises(ReadError, match=r"lab\.csv is empty"):
@@ -224,6 +231,52 @@ class TestBadFile:
     def test_every_record_refused_says_why(self, ingest, lines, rule_id):
         with pytest.raises(ReadError, match=rf"source lab.*all 2 records.*row 1.*{rule_id}"):
             ingest(lines)
+
+
+class TestRefusedByValidation:
+    """What was found is kept, once; the data and their own results stay."""
+
+    milli = [f"GaN{i},{1000 + i}" for i in range(1, 40)]
+
+    def test_the_results_are_in_the_store(self, lake, ingest):
+        ingest()
+        with pytest.raises(RefusedError, match=r"table\.plausible_unit.*meV"):
+            ingest(self.milli)
+        assert rows(
+            lake,
+            "SELECT DISTINCT rule_id, severity, success, validated_at > refreshed_at FROM validations "
+            "JOIN sources USING (source) WHERE NOT success AND rule_id = 'table.plausible_unit'",
+        ) == [("table.plausible_unit", "critical", False, True)]
+        assert asked(lake, validation_summary, "lab").holds
+        assert len(values(lake)) == len(GOOD)
+
+    def test_the_same_refusal_is_written_once(self, lake, ingest):
+        ingest()
+        snapshots = []
+        for lines in (self.milli, self.milli, self.milli[:-1]):
+            with pytest.raises(RefusedError):
+                ingest(lines)
+            snapshots.append(lake.snapshot())
+        assert snapshots == [snapshots[0], snapshots[0], snapshots[0] + 1]
+
+    def test_of_a_source_that_was_never_taken(self, lake, ingest):
+        with pytest.raises(RefusedError):
+            ingest(self.milli)
+        assert ("table.plausible_unit",) in rows(lake, "SELECT rule_id FROM validations WHERE NOT success")
+        assert not rows(lake, "FROM sources")
+        ingest()
+        assert asked(lake, validation_summary, "lab").holds
+
+
+class TestSpoiltContract:
+    """Nothing is written for it."""
+
+    @pytest.fixture(autouse=True)
+    def _before_and_after(self, lake, ingest):
+        ingest()
+        before = lake.snapshot()
+        yield
+        assert lake.snapshot() == before
 
     @pytest.mark.parametrize(
         ("old", "new", "hint"),

@@ -235,9 +235,10 @@ def refresh(lake: Lake, tmp_path: Path) -> Callable[..., Ingested]:
     return refresh
 
 
-def held(lake: Lake) -> tuple[int, list[tuple[Any, ...]]]:
+def held(lake: Lake) -> list[list[tuple[Any, ...]]]:
+    tables = ("observations", "rejections", "sources")
     with lake.reader() as con:
-        return lake.snapshot(), con.execute("SELECT source_record, value FROM observations ORDER BY ALL").fetchall()
+        return [con.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in tables]
 
 
 class TestPlausibleUnit:
