@@ -26,7 +26,7 @@ def cite(lake: Lake, things: Sequence[str]) -> list[str]:
     for source, title, citation in found:
         text = _entry(source, title, citation)
         if source in sources and text not in entries:
-            entries[text] = _KEY.sub(lambda key, source=source: _free(key, source, taken), text)
+            entries[text] = _with_free_keys(text, source, taken)
             taken |= {key for _, key in _KEY.findall(entries[text])}
     return list(entries.values())
 
@@ -34,13 +34,13 @@ def cite(lake: Lake, things: Sequence[str]) -> list[str]:
 _KEY = re.compile(r"(@\w+\s*\{\s*)([^,\s}]+)")
 
 
-def _free(key: re.Match[str], source: str, taken: set[str]) -> str:
-    """The beginning of an entry, with the source in its key where another entry has that key: BibTeX refuses twins."""
-    return f"{key[0]}_{source}" if key[2] in taken else key[0]
+def _with_free_keys(text: str, source: str, taken: set[str]) -> str:
+    """Entries with the source in each key that another entry has: BibTeX refuses twins."""
+    return _KEY.sub(lambda key: f"{key[0]}_{source}" if key[2] in taken else key[0], text)
 
 
 def _entry(source: str, title: str, citation: str) -> str:
-    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018", half an entry), one that quotes them."""
+    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018", half an entry), one that quotes it."""
     said = citation.strip()
     if said.startswith("@") and 0 < said.count("{") == said.count("}"):
         return said
