@@ -433,7 +433,7 @@ def test_a_next_link_that_is_none_is_reported(proxy, tmp_path):
         document["links"]["next"] = "http://[broken"
 
     proxy.fault = lambda _, path, pass_on: changed(pass_on(path), broken)
-    with pytest.raises(InputError, match="'http://\\[broken' as its next page"):
+    with pytest.raises(InputError, match="as its next page, which is no URL"):
         fetch(OptimadeQuery(proxy.address, page_limit=9), tmp_path)
 
 
