@@ -128,7 +128,7 @@ def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
             stream.write(text.encode())
 
     writer = csv.writer(Encoded(), lineterminator="\n")
-    writer.writerow(reader.schema.names)
+    writer.writerow(map(_inert, reader.schema.names))
     for batch in batches(reader):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             writer.writerow(

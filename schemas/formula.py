@@ -7,6 +7,7 @@ dopants). Not here: what the amounts mean afterwards and the fast path for plain
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NoReturn
@@ -22,11 +23,12 @@ LONGEST_FORMULA = 1000
 
 _CHARACTERS = str.maketrans(
     {
+        **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},  # Ｆｅ２Ｏ３, from East Asian keyboards
         **{subscript: str(digit) for digit, subscript in enumerate("₀₁₂₃₄₅₆₇₈₉")},
-        **dict.fromkeys("•∙⋅・‧*×", "·"),
+        **dict.fromkeys("•∙⋅・‧●◦∘･˙*＊∗×✕", "·"),
         **dict.fromkeys("−–—‐‑", "-"),
-        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", " "),  # invisible: they come with copied text
-        "．": ".",
+        # invisible: they come with copied text
+        **dict.fromkeys("\xad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u2060\u2066\u2069\ufeff", " "),
         "⁄": "/",
     }
 )
@@ -40,17 +42,21 @@ _TOKEN = re.compile(
 _PARTNER = {"(": ")", "[": "]", "{": "}"}
 _SPACE_GROUP = re.compile(r"\s*,\s*([0-9]{1,3})$")
 # In CuSO4.5H2O and CaSO4.0.5H2O the (first) dot stands for the dot of a hydrate; in K0.5H2O it can't, as K0 is nothing.
+# MgCl2.6NH3 likewise.
 _HYDRATE_DOT = re.compile(
-    rf"([A-Za-z)\]}}]\s*(?:0+\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)??)?)\s*\.(?=\s*(?:{_NUMBER})?\s*[HDT]2O$)"
+    rf"([A-Za-z)\]}}]\s*(?:0+\.[0-9]+|[1-9][0-9]*(?:\.[0-9]+)??)?)\s*\.(?=\s*(?:{_NUMBER})?\s*(?:[HDT]2O|N[HD]3)$)"
 )
 # In Al2O3.2SiO2.2H2O, and in 3Al2O3.2SiO2, the dot after an oxide's oxygen is hardly a decimal point.
 _OXIDE_DOT = re.compile(r"O[0-9]*\.[1-9](?=\s*[A-Z(\[{])")
-_VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*(?:[δ∂ε±ₓ]|[nmuvwxyz](?![a-z]))|[-+±]\s*d(?![a-z])")
+_JOIN_DOT = re.compile(r"\.(?=\s*[A-Z(\[{])")
+_VARIABLE = re.compile(r"[-+±]?\s*[0-9.]*\s*([δ∂ε±ₓ]|[nmuvwxyz](?![a-z]))|[-+±]\s*(d|delta)(?![a-z])")
+_PREFIX = re.compile(r"\s*[a-zα-ω]+-[A-Z(\[{]")
 _NEGATIVE = re.compile(r"-\s*[0-9.]+\s*[A-Z(\[{]")
 _MASS_NUMBER = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]+[A-Z]")
 _ISOTOPE = re.compile(r"[(\[{]\s*[0-9]+[A-Z][a-z]?\s*[)\]}]")
-_OXIDATION_STATE = re.compile(r"(?<=[A-Za-z0-9])\((?:I{1,3}|IV|VI{0,3})\)(?!\s*[0-9])")
-_SET_APART = re.compile(r"\S+\s+([0-9]{2,3})$")
+# Hg(I)2 is an iodide; Cu(I)2O is none.
+_OXIDATION_STATE = re.compile(r"(?:(?<=[A-Za-z0-9])|(?<=[A-Za-z0-9]\s))\((?:I{2,3}|IV|VI{1,3}|[IV](?!\)\s*[0-9]+$))\)")
+_SET_APART = re.compile(r"\S+\s+([0-9]{2,3}|[0-9]*\.[0-9]+)$")
 _CHARGE = re.compile(r"\^|[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]|\+(?!\s)|-[-0-9]*\s*(?:$|[)\]}·,])")
 
 
@@ -98,6 +104,8 @@ def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
     tidy = text.translate(_CHARACTERS).rstrip()
     if not tidy.strip():
         raise FormulaError("formula.empty", "The formula is empty: give the composition, like Fe2O3.")
+    if not any(map(str.isalpha, tidy)):
+        _refuse("syntax", text, 0, "no element stands in it; give the composition, like Fe2O3")
     if len(tidy) > LONGEST_FORMULA:
         _refuse("syntax", text, LONGEST_FORMULA, f"a formula has at most {LONGEST_FORMULA} characters")
     if ":" in tidy:
@@ -107,7 +115,7 @@ def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
         space_group, end = int(suffix[1]), suffix.start()
     _refuse_misleading(text, tidy[:end])
     joined = _HYDRATE_DOT.sub(_with_middle_dot, tidy[:end], count=1)
-    is_sum = joined != tidy[:end] or joined.lstrip()[0].isdigit()
+    is_sum = joined != tidy[:end] or joined.lstrip()[0].isdigit() or _JOIN_DOT.search(joined)
     if is_sum and (oxide := _OXIDE_DOT.search(joined)):
         dot = joined.index(".", oxide.start())
         _refuse("syntax", text, dot, "this dot may join two compounds or be a decimal point; to join, write ·")
@@ -117,11 +125,14 @@ def read_amounts(text: str) -> tuple[dict[str, Amount], int | None]:
 def _refuse_misleading(text: str, tidy: str) -> None:
     """Refuse what would parse, as another composition than the one that is meant."""
     if isotope := _ISOTOPE.search(tidy):
-        _refuse("syntax", text, isotope.start(), "isotopes have no notation here but D and T; give the element")
+        what = f"{isotope[0]} names an isotope or a polytype, which have no notation here; leave it out"
+        _refuse("syntax", text, isotope.start(), what)
     if state := _OXIDATION_STATE.search(tidy):
         _refuse("charged", text, state.start(), f"{state[0]} is an oxidation state and no element; leave it out")
     if number := _SET_APART.fullmatch(tidy.strip()):
         what = f"join the number to its element, or write ',{number[1]}' if it is the space group"
+        if "." in number[1]:
+            what = f"{number[1]} stands apart; join it to its element, or put it into a column of its own"
         _refuse("syntax", text, tidy.rindex(number[1]), what)
 
 
@@ -152,7 +163,9 @@ def _read_scopes(text: str, tidy: str) -> dict[str, Amount]:
         elif kind == "open":
             scopes.append(_Scope(word, position))
         elif not scope.addend:
-            _refuse("syntax", text, position, f"an element should stand before {word!r}")
+            number = kind == "close" and scope.coefficient is not None
+            alone = "brackets hold elements; leave out a number that stands alone in them" if number else ""
+            _refuse("syntax", text, position, alone or f"an element should stand before {word!r}")
         elif kind == "join":
             scope.finish_addend()
         else:
@@ -212,18 +225,36 @@ def _known(text: str, symbol: str, position: int) -> str:
 
 def _refuse_notation(text: str, tidy: str, position: int) -> NoReturn:
     """Say why reading stopped at a character that starts no token."""
-    character = tidy[position]
+    character, before = tidy[position], tidy[:position].rstrip()[-1:]
+    if not before and _PREFIX.match(tidy):
+        _refuse("syntax", text, position, "a formula has no prefix; give the phase in a column of its own")
     if variable := _VARIABLE.match(tidy, position):
-        _refuse("variable_amount", text, position, f"give the number that {variable[0][-1]!r} stands for")
+        _refuse("variable_amount", text, position, f"give the number that {variable[1] or variable[2]!r} stands for")
     if _NEGATIVE.match(tidy, position):
-        _refuse("amount_out_of_range", text, position, "an amount is negative; correct it")
+        if before.isdigit() or before in _PARTNER.values():  # 0.7BaTiO3-0.3SrTiO3, Fe0.9-1.0O
+            what = "'-' can't stand here; join compounds by ·, and give one number for a range"
+            _refuse("syntax", text, position, what)
+        what = "an amount is negative; correct it, or, of an alloy like Ti-6Al-4V, give amounts of atoms"
+        _refuse("amount_out_of_range", text, position, what)
     if _MASS_NUMBER.match(tidy, position):
         _refuse("syntax", text, position, "isotopes have no notation here but D and T; give the element")
     if _CHARGE.match(tidy, position):
         _refuse("charged", text, position, "a charge is no part of a composition; give the neutral compound")
     if character == ",":
-        _refuse("syntax", text, position, "only a space group number from 1 to 230, at the end, may follow a comma")
+        _refuse("syntax", text, position, _about_comma(tidy, position))
+    if character.isalpha() and not character.isascii():  # a Cyrillic О looks like an O
+        what = f"{character!r} is {unicodedata.name(character, 'no Latin letter')}; write elements in Latin letters"
+        _refuse("syntax", text, position, what)
     _refuse("syntax", text, position, f"{character!r} can't stand here; write it like Fe2O3 or Ca(OH)2")
+
+
+def _about_comma(tidy: str, position: int) -> str:
+    """What to do about a comma that precedes no space group."""
+    if re.match(r",\s*[A-Z]", tidy[position:]):  # Pb(Zr,Ti)O3
+        return "no comma stands between elements; give each its amount, like Pb(Zr0.52Ti0.48)O3"
+    if re.match(r"[0-9],[0-9]+\s*[A-Z(]", tidy[max(position - 1, 0) :]):
+        return "write decimals with a point, like Cu1.8S"
+    return "only a space group number from 1 to 230, at the end, may follow a comma"
 
 
 def _refuse(rule: str, text: str, position: int, what: str) -> NoReturn:

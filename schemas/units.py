@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from schemas.properties import Property
 
 # pint passes over characters that it can't place: "eV#K" would be read as eV K
-_WRITTEN = re.compile(r"[\w %°·⁻*/^().-]*")
+_WRITTEN = re.compile(r"[\w %°·⁻*/^().-]{0,100}")
+# 9**9**9**9 would be worked out, for ever
+_TOWER = re.compile(r"(?:\*\*|\^)[^A-Za-z]*(?:\*\*|\^)|[0-9]{4}")
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +45,9 @@ def check_unit(unit: str) -> str:
 
     try:
         if not _WRITTEN.fullmatch(unit):
-            raise ValueError("it holds a character that units don't")  # noqa: TRY301
+            raise ValueError("it is too long, or holds a character that units don't")  # noqa: TRY301
+        if _TOWER.search(unit):
+            raise ValueError("it holds a power that units don't")  # noqa: TRY301
         registry().Unit(unit)
     except (
         pint.errors.PintError,
@@ -61,7 +65,7 @@ def check_unit(unit: str) -> str:
 
 
 def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float64]:
-    """Convert `values` (any shape) from `unit` to the unit `to`.
+    """Convert `values` (any shape) from `unit` to the unit `to`; energies per mole also to those of one atom.
 
     Raises:
         InputError: a unit is unknown, or the two measure different things.
@@ -75,6 +79,10 @@ def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float
     try:
         return registry().Quantity(values, unit).to(to).magnitude
     except pint.errors.PintError as error:
+        try:
+            return (registry().Quantity(values, unit) / registry().Quantity(1, "avogadro_constant")).to(to).magnitude
+        except pint.errors.PintError:
+            pass
         raise InputError(f"unit {unit!r} can't be converted to {to!r}: {error}") from error
 
 

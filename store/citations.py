@@ -21,13 +21,28 @@ def cite(lake: Lake, things: Sequence[str]) -> list[str]:
     with lake.reader() as con:
         sources = {source for thing in things for source in _sources_of(con, thing)}
         found = con.execute("SELECT source, title, citation FROM sources ORDER BY source").fetchall()
-    return list(dict.fromkeys(_entry(*row) for row in found if row[0] in sources))
+    entries: dict[str, str] = {}
+    taken: set[str] = set()
+    for source, title, citation in found:
+        text = _entry(source, title, citation)
+        if source in sources and text not in entries:
+            entries[text] = _with_free_keys(text, source, taken)
+            taken |= {key for _, key in _KEY.findall(entries[text])}
+    return list(entries.values())
+
+
+_KEY = re.compile(r"(@\w+\s*\{\s*)([^,\s}]+)")
+
+
+def _with_free_keys(text: str, source: str, taken: set[str]) -> str:
+    """Entries with the source in each key that another entry has: BibTeX refuses twins."""
+    return _KEY.sub(lambda key: f"{key[0]}_{source}" if key[2] in taken else key[0], text)
 
 
 def _entry(source: str, title: str, citation: str) -> str:
-    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018"), an entry that quotes them."""
+    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018", half an entry), one that quotes it."""
     said = citation.strip()
-    if said.startswith("@"):
+    if said.startswith("@") and 0 < said.count("{") == said.count("}"):
         return said
     title, note = (re.sub(r"[{}]", "", text) for text in (title, said))
     return f"@misc{{{source},\n  title = {{{title}}},\n  note = {{{note}}}\n}}"

@@ -11,6 +11,7 @@ import bz2
 import gzip
 import io
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -177,6 +178,8 @@ def _walk_zip(file: BinaryIO, source: SourceFile, limits: Limits) -> Iterator[tu
             name = _safe_name(entry.filename, source)
             if entry.is_dir():
                 continue
+            if stat.S_ISLNK(entry.external_attr >> 16):  # its content would be the path it points to
+                raise ReadError(f"{source.name}: {name!r} is a link, not a file; pack the file itself")
             with archive.open(entry) as packed:
                 stream = _Bounded(cast("io.BufferedIOBase", packed), source, limits, spent)
                 yield name, stream.readall

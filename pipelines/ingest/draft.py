@@ -90,10 +90,10 @@ class Draft:
         sample = self.sample
         seen = f"all {len(sample.rows):,}" if sample.whole else f"the first {len(sample.rows):,}"
         lines = [
-            f"# Drafted from {seen} records of {sample.file.name}.",
+            f"# Drafted from {seen} records of {' '.join(sample.file.name.split())}.",
             f"# Look at each 'check' and fill in what is {UNKNOWN!r}; docs/contracts.md explains the fields.",
             f"# Save this as {self.source}.yaml: a contract is named after its source.",
-            f"source: {self.source}",
+            f"source: {_scalar(self.source)}",
             f"title: {_scalar(_title(sample.file.path))}",
             f"description: {UNKNOWN}",
             *self._said("kind"),

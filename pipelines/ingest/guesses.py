@@ -297,6 +297,11 @@ def split_unit(header: str) -> tuple[str, str | None]:
     return header, None
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text alone names a unit that we know."""
+    return _UNITS.get(_unit_key(text), "1") != "1"
+
+
 def unknown_unit(header: str) -> str | None:
     """What stands in brackets behind a name and is no unit that we know."""
     match = _BRACKETS.search(header)

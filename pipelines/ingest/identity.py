@@ -6,6 +6,7 @@ Not here: how formulas, SMILES and structures are read (`schemas.formula`, `mole
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Refuse = Callable[[int, str, str], None]
+
+_DECIMAL_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def identify(contract: Contract, table: pa.Table, refuse: Refuse, known: pa.Tabl
     compositions = None if texts is None else _read_formulas(texts, contract.max_amount, refuse)
     if columns.formula is not None:
         reported = table[columns.formula].combine_chunks()
-        stated = _read_formulas(reported, contract.max_amount, refuse, known)
+        stated = _read_formulas(reported, contract.max_amount, refuse, known, decimal=contract.decimal)
         if compositions is not None:
             _compare(stated, compositions, parsed, reported, refuse)
     else:
@@ -132,8 +135,13 @@ class _Compositions:
     space_groups: pa.Array
 
 
-def _read_formulas(texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None) -> _Compositions:
-    """Compositions of formulas; each spelling that is not known is parsed once, and null stays null."""
+def _read_formulas(
+    texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None, *, decimal: str = "."
+) -> _Compositions:
+    """Compositions of formulas; each spelling that is not known is parsed once, and null stays null.
+
+    Beside decimal commas, Bi2Te2,7 ends with an amount and not with a space group.
+    """
     encoded = pc.dictionary_encode(texts)
     spellings = encoded.dictionary
     if known is None:
@@ -146,7 +154,8 @@ def _read_formulas(texts: pa.Array, max_amount: float, refuse: Refuse, known: pa
     errors: dict[int, FormulaError] = {}
     for number, text in zip(unknown.tolist(), spellings.take(pa.array(unknown)).to_pylist(), strict=True):
         try:
-            material_id, space_group = read_key(text, max_amount)
+            pointed = _DECIMAL_COMMA.sub(".", text) if decimal == "," else text
+            material_id, space_group = read_key(pointed, max_amount)
         except FormulaError as error:
             material_id, errors[number] = None, error
         else:

@@ -33,9 +33,18 @@ class Dropped:
     reason: str = ""
 
 
-def waiting_contracts(inbox: Path) -> list[Path]:
-    """The contracts that lie in the inbox, the oldest first."""
-    found = [path for path in inbox.glob("*.y*ml") if path.is_file()] if inbox.is_dir() else []
+def waiting_contracts(inbox: Path, *, settled_seconds: float = 3) -> list[Path]:
+    """The contracts that lie in the inbox, the oldest first; those that, or whose data, are still written, wait on."""
+    if not inbox.is_dir():
+        return []
+    files = [path for path in inbox.iterdir() if path.is_file()]
+    growing = [path for path in files if time.time() - path.stat().st_mtime < settled_seconds]
+
+    def settled(contract: Path) -> bool:
+        text = contract.read_text(encoding="utf-8", errors="replace")
+        return not any(path == contract or _is_named(path.name, text) for path in growing)
+
+    found = [path for path in files if path.suffix in {".yaml", ".yml"} and settled(path)]
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
@@ -85,23 +94,31 @@ def draft_contract(file: Path) -> Path:
 
 
 def take_in(lake: Lake, contract: Path, *, cache: Path, mirrors: Sequence[Path]) -> Dropped:
-    """Ingest one dropped contract and file it away; a refusal is written beside it and raises nothing."""
+    """Ingest one dropped contract and file it away; a refusal is written beside it and raises nothing.
+
+    In an inbox that can't be written the contract stays where it lies, and the reason is in the log alone.
+    """
     if not contract.is_file():
         return Dropped(contract, None, f"{contract} is not there any more: it was taken in already, or removed")
     try:
         done = add_source(lake, contract, cache=cache, mirrors=mirrors)
     except (InputError, WorkError) as error:
-        place = _move(contract, "refused")
-        place.with_suffix(".txt").write_text(f"{error}\n", encoding="utf-8")
         log.warning("%s is refused: %s", contract.name, error)
-        return Dropped(place, None, str(error))
-    refused = contract.parent / "refused" / contract.name
-    for path in (refused, refused.with_suffix(".txt")):  # of an earlier version, that was mended
-        path.unlink(missing_ok=True)
-    return Dropped(_move(contract, "done"), done)
+        return Dropped(_file_away(contract, "refused", str(error)), None, str(error))
+    return Dropped(_file_away(contract, "done"), done)
 
 
-def _move(contract: Path, folder: str) -> Path:
-    place = contract.parent / folder / contract.name
-    place.parent.mkdir(exist_ok=True)
-    return contract.replace(place)
+def _file_away(contract: Path, folder: str, reason: str = "") -> Path:
+    """Move a contract into a folder beside it, with the reason of a refusal; gives where it lies then."""
+    place, refused = contract.parent / folder / contract.name, contract.parent / "refused" / contract.name
+    try:
+        for path in (refused, refused.with_suffix(".txt")):  # of an earlier version
+            path.unlink(missing_ok=True)
+        place.parent.mkdir(exist_ok=True)
+        contract.replace(place)
+        if reason:
+            place.with_suffix(".txt").write_text(f"{reason}\n", encoding="utf-8")
+    except OSError as error:
+        log.warning("%s can't be moved to %s (%s); make the inbox writable", contract, folder, error.strerror)
+        return contract
+    return place

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from pipelines.ingest.archives import is_archive, read_bytes, read_members
+from pipelines.ingest.guesses import is_unit
 from pipelines.ingest.readers import excel, json_records, parquet
 from pipelines.ingest.readers.tables import OWN_COLUMNS
 from pipelines.ingest.records import ReadError, SourceFile
@@ -214,7 +215,7 @@ def _from_text(file: SourceFile, content: bytes, options: Mapping[str, object], 
     table = [row for row in rows if len(row) == width]
     decimal = "," if delimiter != "," and _decimal_commas(table) else "."
     if decimal == ",":
-        table = [[cell.replace(",", ".") if _NUMBER.fullmatch(cell) else cell for cell in row] for row in table]
+        table = [[_pointed(cell) for cell in row] for row in table]
         checks.append("numbers have decimal commas")
     whole = not cut and len(records) < MOST_ROWS + 50
     return replace(_with_header(file, "delimited", chosen, table, checks, whole=whole), decimal=decimal)
@@ -286,6 +287,11 @@ def _decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
     return any(re.search(r",(?!\d{3}$)", cell) for cell in cells) and not any("." in cell for cell in cells)
 
 
+def _pointed(cell: str) -> str:
+    """A cell with points before its decimals, also inside a formula (Cu1,8S)."""
+    return cell if "." in cell else re.sub(r"(?<=\d),(?=\d)|^\s*,(?=\d)|(?<=\d),\s*$", ".", cell)
+
+
 def _with_header(
     file: SourceFile,
     reader: str,
@@ -303,12 +309,30 @@ def _with_header(
         checks.append("the file has no header: name the columns in options.header")
         rest = table
     else:
-        names = _usable(first)
+        units = _units_below(rest) or [""] * len(first)
+        joined = [f"{name} ({unit})" if unit else name for name, unit in zip(first, units, strict=True)]
+        names = _usable(joined)
         if names != first:
-            options["skip_rows"] = int(str(options.get("skip_rows", 0))) + 1
+            options["skip_rows"] = int(str(options.get("skip_rows", 0))) + (2 if any(units) else 1)
             options["header"] = names
+        if any(units):
+            rest = rest[1:]
+            checks.append("the row below the header names units: options.header joins them to the names")
+        if names != joined:
             checks.append("the file's header has a name twice, or one that Matstrata uses: options.header renames it")
     return Sample(file, reader, options, tuple(names), rest[:MOST_ROWS], whole, tuple(checks))
+
+
+def _units_below(rest: Sequence[Sequence[str]]) -> list[str]:
+    """The unit of each column, if the row below the header holds units and nothing else; else nothing."""
+    row = [cell.strip().strip("()[]") for cell in rest[0]] if len(rest) > 1 else []
+    known = [at for at, cell in enumerate(row) if is_unit(cell)]
+    others = {cell.lower() for at, cell in enumerate(row) if at not in known and not cell.startswith("°")}
+    # K is potassium, too: it is a unit above numbers
+    above = any(all(not each[at] or _NUMBER.fullmatch(each[at]) for each in rest[1:50]) for at in known)
+    if not above or not others <= {"", "-", "unit", "units"}:
+        return []
+    return ["" if cell.lower() in {"-", "unit", "units"} else cell for cell in row]
 
 
 def _usable(names: Sequence[str]) -> list[str]:

@@ -321,4 +321,5 @@ def test_a_name_that_occurs_twice_loses_no_column(finished: Finished) -> None:
 def test_csv_holds_nothing_that_a_spreadsheet_would_run(finished: Finished) -> None:
     place, _ = finished
     statement = "SELECT '=1+1' AS a, '@SUM(1)' AS b, '-1.5' AS c, '-x' AS d, -2 AS e, 'GaN' AS f"
+    assert place.run("sql", 'SELECT 1 AS "=a"', "--format", "csv") == "'=a\n1\n"
     assert place.run("sql", statement, "--format", "csv").splitlines()[1] == "'=1+1,'@SUM(1),-1.5,'-x,-2,GaN"

@@ -48,6 +48,11 @@ ACCEPTED = {
     "CuSO4·5H2O": "CuH10O9S",
     "CuSO4 • 5 H2O": "CuH10O9S",
     "CuSO4*5H2O": "CuH10O9S",
+    "CuSO4●5H2O": "CuH10O9S",
+    "CuSO4･5H2O": "CuH10O9S",
+    "MgCl2.6NH3": "Cl2H18MgN6",
+    "Ｆｅ２Ｏ３": "Fe2O3",
+    "\u200eFe2\xadO3\u202c": "Fe2O3",  # directions of writing and a soft hyphen, from a web page
     "CuSO4.5H2O": "CuH10O9S",
     "CuSO4(H2O)5": "CuH10O9S",
     "CuSO4.H2O": "CuH2O5S",
@@ -125,6 +130,13 @@ REFUSED = {
     "Fe_2O_3": "formula.syntax",
     "Fe٢O٣": "formula.syntax",
     "12": "formula.syntax",
+    "-": "formula.syntax",
+    "2023-01-05": "formula.syntax",
+    "w-ZnO": "formula.syntax",
+    "CaSO4.2H2O.NaCl": "formula.syntax",
+    "0.7BaTiO3-0.3SrTiO3": "formula.syntax",
+    "Fe0.9-1.0O": "formula.syntax",
+    "YBa2Cu3O7-delta": "formula.variable_amount",
     "(Fe)" * 1000: "formula.syntax",
     "H" + "9" * 990: "formula.amount_out_of_range",
     "(" * 900: "formula.syntax",
@@ -331,6 +343,10 @@ def test_parsing_imports_nothing_heavy() -> None:
         ("Fe(III)Cl3", "charged"),  # not Fe with four iodines
         ("Fe2(III)O3", "charged"),
         ("V(IV)O2", "charged"),
+        ("Fe(III)2O3", "charged"),
+        ("Fe (III) Cl3", "charged"),
+        ("Cu(I)2O", "charged"),
+        ("GaAs 1.42", "syntax"),  # a value that lost its column
         ("[2H]2O", "syntax"),  # not H4O
         ("(13C)O2", "syntax"),
         ("GaN 186", "syntax"),  # the space group, not 186 nitrogens
@@ -350,3 +366,20 @@ def test_what_would_parse_as_something_else_is_refused(text: str, rule: str) -> 
 )
 def test_blanks_brackets_and_iodine_stay_what_they_were(text: str, material_id: str) -> None:
     assert parse_formula(text).material_id == material_id
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("Pb(Zr,Ti)O3", "give each its amount"),
+        ("Cu1,8S", "write decimals with a point"),
+        ("Ti-6Al-4V", "amounts of atoms"),
+        ("0.7BaTiO3-0.3SrTiO3", "join compounds by ·"),
+        ("Fe0.95(1)O", "leave out a number"),
+        ("MoS2 (2H)", "(2H) names an isotope or a polytype"),
+        ("w-ZnO", "a column of its own"),
+        ("Fe2\u041e3", "CYRILLIC CAPITAL LETTER O"),
+    ],
+)
+def test_a_refusal_fits_what_people_mean(text: str, advice: str) -> None:
+    assert advice in str(refusal(text))

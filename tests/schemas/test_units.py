@@ -28,6 +28,7 @@ from schemas.units import check_unit, convert
         ("eV/angstrom**3", "GPa", constants.eV * 1e30 / 1e9),
         ("meV/atom", "eV/atom", 1e-3),
         ("percent", "1", 0.01),
+        ("kJ/mol/atom", "eV/atom", 1000 / constants.N_A / constants.eV),  # as formation enthalpies are tabulated
     ],
 )
 def test_conversion_factors_are_those_of_the_constants(unit: str, to: str, factor: float) -> None:
@@ -54,7 +55,9 @@ def test_a_unit_of_another_quantity_is_refused(unit: str, to: str) -> None:
         convert(np.ones(1), unit, to)
 
 
-@pytest.mark.parametrize("unit", ["electronvolts each", "eV(", "eV#K", "eV'K", "2*eV", "eV/", "eV/0", "K\n"])
+@pytest.mark.parametrize(
+    "unit", ["electronvolts each", "eV(", "eV#K", "eV'K", "2*eV", "eV/", "eV/0", "K\n", "9**9**9**9", "m^99999"]
+)
 def test_what_is_no_unit_is_refused(unit: str) -> None:
     with pytest.raises(InputError, match="unknown unit"):
         check_unit(unit)

@@ -79,6 +79,16 @@ def test_words_that_are_no_bibtex_are_quoted_in_an_entry(used, put):
     assert cite(used, ["ours"]) == ["@misc{ours,\n  title = {Gaps of ours},\n  note = {unknown}\n}"]
 
 
+def test_half_an_entry_does_not_swallow_the_next(used, put):
+    put("half", [("r1", "GaN", 3.4)], citation="@misc{half, title = {Gaps", title="Gaps")
+    assert cite(used, ["half"]) == ["@misc{half,\n  title = {Gaps},\n  note = {@mischalf, title = Gaps}\n}"]
+
+
+def test_entries_of_one_key_are_told_apart(used, put):
+    put("other_two", [("r1", "GaN", 3.4)], citation="@article{other, title = {another}}")
+    assert cite(used, ["other", "other_two"]) == [OTHER, "@article{other_other_two, title = {another}}"]
+
+
 @pytest.mark.parametrize(("thing", "ids"), [("a", "aaa111, abb222"), ("m", "m1, m2")])
 def test_a_beginning_of_several_is_refused_with_all_of_them(used, thing, ids):
     with pytest.raises(InputError, match=f"'{thing}'.*2 ids: {ids}; give more of it"):

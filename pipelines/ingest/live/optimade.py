@@ -37,6 +37,7 @@ CONNECT_SECONDS, SILENCE_SECONDS = 10, 60
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 600.0
 _STALE_SECONDS = 7 * 24 * 3600  # links of providers expire, and two halves of one file should not be a month apart
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
+_BARREN_PAGES = 5  # in a row, with nothing new: the provider names ever new links to what it gave before
 _NO_SORTING = frozenset({400, 501})
 _random = random.SystemRandom()
 
@@ -60,7 +61,10 @@ class OptimadeQuery:
     max_results: int | None = None
 
     def __post_init__(self) -> None:
-        address = urlsplit(self.base_url)
+        try:
+            address = urlsplit(self.base_url)
+        except ValueError:  # http://[::1
+            address = urlsplit("")
         if address.scheme not in {"http", "https"} or not address.netloc or address.query or address.fragment:
             raise InputError(f"{self.base_url!r} is no OPTIMADE address; give one like https://example.org/optimade")
         if self.page_limit < 1 or (self.max_results is not None and self.max_results < 1):
@@ -322,6 +326,7 @@ class _Server:
 def _collect(server: _Server, query: OptimadeQuery, draft: _Draft) -> None:
     """Add pages to the draft until there are no more."""
     seen: set[str | None] = set()
+    barren = 0
     while not draft.complete:
         link = draft.state.next_link
         if link in seen:
@@ -343,7 +348,14 @@ def _collect(server: _Server, query: OptimadeQuery, draft: _Draft) -> None:
             draft.clear()
             continue
         seen.add(link)
+        before = draft.state.written
         draft.add(page)
+        barren = 0 if draft.state.written > before else barren + 1
+        if barren == _BARREN_PAGES:
+            raise WorkError(
+                f"{query.provider}: the last {barren} pages repeat what came before; tell the provider. "
+                f"{draft.counted} are in {draft.partial}"
+            )
         log.info("%s: %s", query.provider, draft.counted)
         if not draft.complete and page.delay:
             server.sleep(page.delay)
@@ -369,10 +381,16 @@ def _parse(document: object, url: str) -> _Page:
     # some providers name a next page for ever: an empty page is the last, unless it says otherwise
     going_on = bool(link) and (bool(resources) or meta.get("more_data_available") is True)
     matching, delay = meta.get("data_returned"), meta.get("request_delay")
+    try:
+        next_link = urljoin(url, str(link)) if going_on else None
+    except ValueError as error:
+        raise InputError(
+            f"{url} names {str(link)[:200]!r} as its next page, which is no URL; tell the provider"
+        ) from error
     return _Page(
         resources=resources,
         matching=matching if isinstance(matching, int) else None,
-        next_link=urljoin(url, str(link)) if going_on else None,
+        next_link=next_link,
         delay=min(float(delay), _LONGEST_WAIT) if isinstance(delay, int | float) and delay > 0 else 0.0,
     )
 

@@ -112,6 +112,16 @@ def test_a_name_that_leads_outside_is_refused(pack: Callable[..., bytes], name: 
         dict(read_members(source(path)))
 
 
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        entry = zipfile.ZipInfo("a.csv")
+        entry.external_attr = 0o120777 << 16
+        archive.writestr(entry, "/etc/passwd")
+    with pytest.raises(ReadError, match="is a link, not a file"):
+        read_bytes(source(path))
+
+
 def test_a_link_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "link.tar"
     with tarfile.open(path, "w") as archive:

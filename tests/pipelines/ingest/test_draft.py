@@ -609,3 +609,26 @@ def test_files_without_materials_are_said_to_have_none(drafts: Mapping[str, Draf
     for name, drafted in drafts.items():
         if any(part in name for part in LEFT_OUT) and "official_folds" not in name:
             assert "no column of formulas, SMILES or structures was found" in comments(drafted), name
+
+
+@pytest.mark.parametrize("units", [",meV,K", ",(meV),[K]", "unit,meV,-"])
+def test_a_row_of_units_below_the_header_is_no_record(units: str, tmp_path: Path) -> None:
+    drafted = of(tmp_path, f"formula,band gap,T\n{units}\nGaN,3400,300\nZnO,3300,300\nSi,1100,300\n")
+    assert [(value.property, value.unit) for value in drafted.values] == [("band_gap", "meV")]
+    assert "row below the header" in drafted.as_yaml()
+    assert reread(drafted)["formula"].to_pylist() == ["GaN", "ZnO", "Si"]
+
+
+def test_potassium_without_a_value_is_no_row_of_units(tmp_path: Path) -> None:
+    assert len(of(tmp_path, "formula,gap\nK,\nNaCl,8.9\nLiF,13.6\n").sample.rows) == 3
+
+
+def test_formulas_with_decimal_commas_are_formulas(tmp_path: Path) -> None:
+    drafted = of(tmp_path, "Formel;Eg (eV)\nGaN;3,4\nCu1,8S;1,2\nZn0,5Mg0,5O;3,9\n")
+    assert (drafted.columns, drafted.sample.decimal) == ({"formula": "Formel"}, ",")
+
+
+@pytest.mark.parametrize("name", ["null.csv", "true.csv", "gaps\nsource: other.csv"])
+def test_names_of_files_are_no_yaml(name: str, tmp_path: Path) -> None:
+    drafted = of(tmp_path, CSV, name)
+    assert filled(drafted, tmp_path).source == drafted.source

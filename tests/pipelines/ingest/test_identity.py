@@ -54,6 +54,15 @@ def rules(refused: Mapping[int, tuple[str, str]]) -> dict[int, str]:
     return {row: rule for row, (rule, _) in refused.items()}
 
 
+def test_beside_decimal_commas_a_formula_has_them_too():
+    table = pa.table({"formula": pa.chunked_array([pa.array(["Cu1,8S", "Bi2Te2,7", "Cu1.8S"])])})
+    commas = contract(formula="formula").model_copy(update={"decimal": ","})
+    told = identify(commas, table, lambda *refused: pytest.fail(str(refused)))
+    assert told.material_ids.to_pylist() == ["Cu9S5", "Bi20Te27", "Cu9S5"]
+    assert told.formulas.to_pylist() == ["Cu1,8S", "Bi2Te2,7", "Cu1.8S"]
+    assert told.space_groups.null_count == 3
+
+
 def test_a_formula_names_a_composition_and_no_entity():
     told, refused = found({"formula": ["O3Fe2", "AgCNO,65", "GaN"]})
     assert told.material_ids.to_pylist() == ["Fe2O3", "AgCNO", "GaN"]

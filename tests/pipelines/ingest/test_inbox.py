@@ -45,12 +45,21 @@ class TestWaiting:
         (inbox / "folder.yaml").mkdir()
         (inbox / "done").mkdir()
         (inbox / "done" / "old.yaml").write_text("")
-        assert {path.name for path in waiting_contracts(inbox)} == {"lab.yaml", "other.yml"}
+        assert {path.name for path in waiting_contracts(inbox, settled_seconds=0)} == {"lab.yaml", "other.yml"}
 
     def test_the_oldest_first(self, inbox):
         for age, name in enumerate(["a", "c", "b"]):
             os.utime(drop(inbox, name), (1000 - age, 1000 - age))
-        assert [path.stem for path in waiting_contracts(inbox)] == ["b", "c", "a"]
+        assert [path.stem for path in waiting_contracts(inbox, settled_seconds=0)] == ["b", "c", "a"]
+
+    def test_what_is_still_written_waits(self, inbox):
+        drop(inbox)
+        drop(inbox, "other")
+        for name in ("lab.yaml", "other.csv", "other.yaml"):
+            os.utime(inbox / name, (1000, 1000))
+        assert waiting_contracts(inbox) == [inbox / "other.yaml"]  # lab.csv has only just come
+        (inbox / "other.yaml").touch()
+        assert waiting_contracts(inbox) == []
 
 
 def test_a_sound_contract_is_done(lake, inbox):
@@ -59,7 +68,7 @@ def test_a_sound_contract_is_done(lake, inbox):
     assert dropped.contract == inbox / "done" / "lab.yaml"
     assert (dropped.ingested.rows_in, dropped.reason) == (2, "")
     assert ingested(lake, "lab")["rows_accepted"] == 2
-    assert waiting_contracts(inbox) == []
+    assert waiting_contracts(inbox, settled_seconds=0) == []
 
 
 @pytest.mark.parametrize(
@@ -82,8 +91,16 @@ def test_a_refused_contract_lies_beside_its_reason(lake, inbox, text, lines, rea
     assert reason in said
     assert said == f"{dropped.reason}\n"
     assert dropped.ingested is None
-    assert lake.snapshot() == before
-    assert waiting_contracts(inbox) == []
+    assert lake.snapshot() == before + (reason == "table.plausible_unit")  # a snapshot of what validation found
+    assert waiting_contracts(inbox, settled_seconds=0) == []
+
+
+def test_an_inbox_that_can_not_be_written_is_read(lake, inbox, caplog):
+    (inbox / "done").write_text("")  # where a folder should be
+    contract = drop(inbox)
+    dropped = taken(lake, contract)
+    assert (dropped.contract, dropped.ingested.rows_accepted) == (contract, 2)
+    assert "make the inbox writable" in caplog.text
 
 
 def test_a_refused_one_is_mended_and_dropped_again(lake, inbox):
@@ -110,7 +127,7 @@ def test_the_source_can_be_refreshed_from_where_its_data_stayed(lake, inbox):
 def test_a_refused_one_costs_no_other(lake, inbox):
     drop(inbox, "bad", text="source: [")
     drop(inbox, "good")
-    dropped = {path.stem: taken(lake, path) for path in waiting_contracts(inbox)}
+    dropped = {path.stem: taken(lake, path) for path in waiting_contracts(inbox, settled_seconds=0)}
     assert dropped["bad"].ingested is None
     assert dropped["good"].ingested.source == "good"
 

@@ -413,6 +413,35 @@ def test_an_empty_page_ends_a_chain_that_has_no_end(proxy, provider, tmp_path):
     assert proxy.offsets == ["0", "9", "18"]
 
 
+def test_a_provider_that_gives_one_page_under_ever_new_links_is_reported(proxy, provider, tmp_path):
+    first = f"{provider}/v1/structures?page_limit=9&sort=id"
+
+    def same(number: int, _path: str, pass_on: Callable[[str], Answer]) -> Answer:
+        def next_link(document: dict) -> None:
+            document["links"]["next"] = f"{proxy.address}/v1/structures?page_number={number + 1}"
+
+        return changed(pass_on(first.removeprefix(provider)), next_link)
+
+    proxy.fault = same
+    with pytest.raises(WorkError, match="the last 5 pages repeat what came before"):
+        fetch(OptimadeQuery(proxy.address, page_limit=9), tmp_path)
+    assert len(proxy.requests) == 6
+
+
+def test_a_next_link_that_is_none_is_reported(proxy, tmp_path):
+    def broken(document: dict) -> None:
+        document["links"]["next"] = "http://[broken"
+
+    proxy.fault = lambda _, path, pass_on: changed(pass_on(path), broken)
+    with pytest.raises(InputError, match="as its next page, which is no URL"):
+        fetch(OptimadeQuery(proxy.address, page_limit=9), tmp_path)
+
+
+def test_an_address_that_can_not_be_read_is_refused():
+    with pytest.raises(InputError, match="is no OPTIMADE address"):
+        OptimadeQuery("http://[broken")
+
+
 def test_a_chain_that_bites_its_tail_is_reported(proxy, tmp_path):
     def circle(document: dict) -> None:
         document["links"]["next"] = f"{proxy.address}/v1/structures?page_limit=9&page_offset=9"
