@@ -1,8 +1,9 @@
 """Groups of equal structures: which entries of several sources are the same crystal.
 
 Two structures are equal if pymatgen's StructureMatcher maps one onto the other (another cell, origin, size of cell, and
-small shifts do not matter) and their volumes per atom differ by at most a tenth. Polymorphs stay apart, and so do
-structures under pressure that halved their volume.
+small shifts do not matter) and their volumes per atom differ by at most a tenth. Where their space groups differ, only
+noise may lie between them, so that polymorphs stay apart also where little moves, such as cubic and tetragonal BaTiO3;
+and so do structures under pressure that halved their volume.
 
 Not here: reading (`parse`), symmetry (`symmetry`), and what is done with duplicates (splits, refreshes).
 """
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 VOLUME_TOLERANCE = 0.1
 """Largest difference of two volumes per atom, as a part of the smaller one."""
+
+NOISE = 0.04
+"""Angstrom; how far an atom may lie from its place in a structure of another space group that is still the same."""
 
 _TASKS_PER_WORKER = 8  # parts of equal length, so that one with slow structures does not hold up the rest
 
@@ -151,6 +155,13 @@ def _equal(one: _Member, other: _Member, matcher: StructureMatcher) -> bool:
     if one.text == other.text:
         return True
     try:
-        return bool(matcher.fit(one.reduced, other.reduced, skip_structure_reduction=True))
+        if not matcher.fit(one.reduced, other.reduced, skip_structure_reduction=True):
+            return False
+        if None in (one.space_group, other.space_group) or one.space_group == other.space_group:
+            return True
+        moved = matcher.get_rms_dist(one.reduced, other.reduced)
+        # the matcher counts in units of the mean spacing of the atoms
+        spacing = (one.parsed.volume_per_atom * other.parsed.volume_per_atom) ** (1 / 6)
+        return moved is not None and moved[1] * spacing <= NOISE
     except (ValueError, ArithmeticError, RuntimeError):  # a cell that pymatgen can't reduce equals none but itself
         return False

@@ -26,6 +26,25 @@ ANATASE = Structure.from_spacegroup(
 WURTZITE = Structure.from_spacegroup(
     "P6_3mc", Lattice.hexagonal(3.25, 5.207), ["Zn", "O"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.3819]]
 )
+BATIO3_CUBIC = Structure.from_spacegroup(
+    "Pm-3m", Lattice.cubic(4.009), ["Ba", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
+)
+BATIO3_TETRAGONAL = Structure.from_spacegroup(  # as measured at room temperature by neutrons
+    "P4mm",
+    Lattice.tetragonal(3.9945, 4.0335),
+    ["Ba", "Ti", "O", "O"],
+    [[0, 0, 0], [0.5, 0.5, 0.5215], [0.5, 0.5, -0.0233], [0.5, 0, 0.4895]],
+)
+ZRO2_CUBIC = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.09), ["Zr", "O"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+ZRO2_TETRAGONAL = Structure.from_spacegroup(
+    "P4_2/nmc", Lattice.tetragonal(3.64, 5.27), ["Zr", "O"], [[0, 0, 0], [0, 0.5, 0.2047]]
+)
+QUARTZ_LOW = Structure.from_spacegroup(
+    "P3_221", Lattice.hexagonal(4.9134, 5.4052), ["Si", "O"], [[0.4697, 0, 2 / 3], [0.4133, 0.2672, 0.7855]]
+)
+QUARTZ_HIGH = Structure.from_spacegroup(
+    "P6_222", Lattice.hexagonal(4.9977, 5.4601), ["Si", "O"], [[0.5, 0, 0], [0.4144, 0.2072, 0.5]]
+)
 CRYSTALS = [NACL, CSCL_TYPE_NACL, DIAMOND, GRAPHITE, RUTILE, ANATASE, WURTZITE]
 
 

@@ -15,13 +15,19 @@ from pipelines.ingest.structures.symmetry import symmetry_of
 from schemas.composition import parse_formula
 from tests.pipelines.ingest.structures.crystals import (
     ANATASE,
+    BATIO3_CUBIC,
+    BATIO3_TETRAGONAL,
     CRYSTALS,
     CSCL_TYPE_NACL,
     DIAMOND,
     GRAPHITE,
     NACL,
+    QUARTZ_HIGH,
+    QUARTZ_LOW,
     RUTILE,
     VARIANTS,
+    ZRO2_CUBIC,
+    ZRO2_TETRAGONAL,
     parsed,
 )
 
@@ -43,7 +49,10 @@ def test_variants_of_a_crystal_are_one(structure: Structure, variant) -> None:
     assert grouped([parsed(structure), parsed(variant(structure))]) == [0, 0]
 
 
-@pytest.mark.parametrize(("one", "other"), [(RUTILE, ANATASE), (DIAMOND, GRAPHITE), (NACL, CSCL_TYPE_NACL)])
+@pytest.mark.parametrize(("one", "other"), [
+    (RUTILE, ANATASE), (DIAMOND, GRAPHITE), (NACL, CSCL_TYPE_NACL),
+    (BATIO3_CUBIC, BATIO3_TETRAGONAL), (ZRO2_CUBIC, ZRO2_TETRAGONAL), (QUARTZ_LOW, QUARTZ_HIGH),
+])  # fmt: skip
 def test_polymorphs_stay_apart(one: Structure, other: Structure) -> None:
     assert len(set(grouped([parsed(one), parsed(other)]))) == 2
 
