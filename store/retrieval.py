@@ -79,12 +79,23 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     Raises:
         InputError: there is no such feature set, none was named, or they describe different entities.
     """
-    found = resolved(con, names)
+    found = resolved(con, listed("features", names))
     if not found:
         raise InputError("name at least one feature set, e.g. ['magpie']")
     if len({row["entity"] for row in found.values()}) > 1:
         raise InputError(f"{', '.join(found)} describe different entities; ask for those of one at a time")
     return Chosen(tuple(found), tuple(found.values()))
+
+
+def listed(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names from any sequence.
+
+    Raises:
+        InputError: it is a text, of which each letter would be taken for a name.
+    """
+    if isinstance(names, str):
+        raise InputError(f"{what} is a list, not one text: [{names!r}]")
+    return tuple(names)
 
 
 class FeatureTables:
