@@ -53,7 +53,7 @@ def build(lake: Lake, name: str, request: Request, as_of: AsOf = None) -> Traini
             "beginning with a space, dot or dash, nor ending with '.json'"
         )
     with lake.reader(resolve_as_of(lake, as_of)) as con:
-        training_set = select_labelled(con, lake.root, request)
+        training_set = select_labelled(con, None, request)  # what is frozen comes from the tables themselves
     freeze(lake, None, training_set, name)
     return training_set
 
@@ -127,7 +127,7 @@ def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
     with lake.reader(resolve_as_of(lake, manifest["snapshot"])) as con:
         if "source" in request:
             return select(con, **request)
-        return select_labelled(con, lake.root, Request.of(**request))
+        return select_labelled(con, None, Request.of(**request))
 
 
 def verify(lake: Lake, manifest: Mapping[str, Any]) -> Verified:

@@ -50,8 +50,10 @@ class Request:
         return cls(property, listed("features", features), *given)
 
 
-def select_labelled(con: duckdb.DuckDBPyConnection, root: Path, request: Request) -> TrainingSet:
+def select_labelled(con: duckdb.DuckDBPyConnection, root: Path | None, request: Request) -> TrainingSet:
     """The training set that is asked for, as `con` sees the store that has its folder in `root`.
+
+    Without `root` the features are read from the tables themselves and never from mapped copies of them.
 
     Columns: material_id, group_id, chemical_system, source, kind, method, the property, the descriptors, and `reason`,
     null where every feature set describes the material. Ordered by the keys.

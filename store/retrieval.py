@@ -101,8 +101,8 @@ def listed(what: str, names: Iterable[str]) -> tuple[str, ...]:
 class FeatureTables:
     """The feature tables as one reader sees them."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, root: Path) -> None:
-        """`con` must stay on one snapshot; `root` is the store's folder on this machine."""
+    def __init__(self, con: duckdb.DuckDBPyConnection, root: Path | None) -> None:
+        """`con` must stay on one snapshot; `root` is the store's folder on this machine, None to read no copies."""
         self.con = con
         self.root = root
         self._whole: dict[str, pa.Table] = {}
@@ -113,7 +113,11 @@ class FeatureTables:
             held = chosen.rows[chosen.labels.index(label)]["rows"]
             if len(ids) < _LARGE * held:
                 return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
-            self._whole[label] = decoded(self.con, self.root, label)
+            self._whole[label] = (
+                self.con.sql(f"FROM features.{label}").to_arrow_table()
+                if self.root is None
+                else decoded(self.con, self.root, label)
+            )
         return self._whole[label]
 
 
