@@ -70,6 +70,9 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
         InputError: there is no store.
         WorkError: the folder's permissions keep the catalog from being opened.
     """
+    if not lake.exists() and lake.catalog_lost():
+        what = f"{lake.catalog_file} is missing, and {lake.data} holds the files of a store"
+        return Diagnosis({"catalog": 0}, (Finding("catalog", True, what, _RESTORE.format("nothing can read them")),))
     if not lake.exists():
         raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
     broken = list(_catalog(lake))
