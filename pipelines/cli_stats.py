@@ -57,8 +57,11 @@ def stats(
         each = moved.get((row["subject"], row["column"]))
         median = row["quantiles"][len(row["quantiles"]) // 2] if row["quantiles"] else None
         facts = [row["subject"], row["column"], row["rows"], row["missing"], row["lowest"], median, row["highest"]]
-        table.append([*facts, None if each is None else round(each.distance, 3)])
-    out.print(grid(["subject", "column", "rows", "missing", "lowest", "median", "highest", "drift"], table))
+        since_what = each.reference if each is not None and each.reference != row["subject"] else None
+        table.append([*facts, None if each is None else round(each.distance, 3), since_what])
+    keys = ["subject", "column", "rows", "missing", "lowest", "median", "highest", "drift", "from"]
+    width = len(keys) if any(row[-1] for row in table) else -1  # 'from' only where a version is compared with another
+    out.print(grid(keys[:width], [row[:width] for row in table]))
     if len(rows) > limit:
         out.print(f"… and {len(rows) - limit:,} more columns; --limit or --json shows them")
     if reference is None:

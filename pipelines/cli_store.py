@@ -162,7 +162,8 @@ def _print_maintained(done: Maintained, grace_hours: float, would_be: str) -> No
     out.print(
         f"files: {done.merged:,} {would_be}merged or rewritten; only expired snapshots need {_space(done.unneeded)}"
     )
-    out.print(f"freed: {_space(done.deleted)} {would_be}deleted")
+    besides = ", besides the files that merging replaces" if would_be and done.merged else ""  # not known beforehand
+    out.print(f"freed: {_space(done.deleted)} {would_be}deleted{besides}")
     if done.waiting.files:
         out.print(f"later: {_space(done.waiting)}, after {grace_hours:g} h in which queries may still read them")
 

@@ -65,6 +65,7 @@ def publish(folder: Path, name: str, table: pa.Table, manifest: Mapping[str, Any
         InputError: the folder holds something.
         WorkError: it can't be written.
     """
+    folder = folder.resolve()  # '.' has no name
     partial = folder.with_name(f"{folder.name}.partial")
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -5,7 +5,9 @@ Not here: making releases, or reading at a snapshot (`Lake.reader`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from numbers import Integral
+from typing import Any
 
 import duckdb
 
@@ -13,32 +15,35 @@ from schemas.errors import InputError
 from store.catalogs import CATALOG
 from store.lake import Lake
 
-AsOf = int | str | datetime | None
+AsOf = int | str | date | datetime | None
 
 
 def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
     """The snapshot that is meant; None means the newest.
 
     A text is the name of a release, else a snapshot's number, else a moment in ISO 8601. A moment means the last
-    snapshot at or before it, and is UTC where it has no time zone.
+    snapshot at or before it, and is UTC where it has no time zone; a date means its first moment.
 
     Raises:
         InputError: no such snapshot or release; the moment lies before the first snapshot, or among states that
             maintenance has removed, so that what was known then can't be told.
     """
+    meant: Any = int(as_of) if isinstance(as_of, Integral) else as_of  # NumPy's integers too
+    if meant is not None and not isinstance(meant, int | str | date):
+        raise InputError(f"as of {meant!r}: give a snapshot's number, a release, or a time")
     with lake.reader() as con:
-        if isinstance(as_of, str):
-            as_of = _meaning(con, as_of)
-        if isinstance(as_of, datetime):
-            return _at(con, as_of)
+        if isinstance(meant, str):
+            meant = _meaning(con, meant)
+        if isinstance(meant, date):
+            return _at(con, meant if isinstance(meant, datetime) else datetime.combine(meant, time()))
         found = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY snapshot_id").fetchall()
     known = [row[0] for row in found]
-    if as_of is None:
+    if meant is None:
         return known[-1]
-    if as_of not in known:
-        what = "has expired" if 0 <= as_of < known[-1] else f"does not exist; the newest is {known[-1]}"
-        raise InputError(f"snapshot {as_of} {what}")
-    return as_of
+    if meant not in known:
+        what = "has expired" if 0 <= meant < known[-1] else f"does not exist; the newest is {known[-1]}"
+        raise InputError(f"snapshot {meant} {what}")
+    return int(meant)
 
 
 def _meaning(con: duckdb.DuckDBPyConnection, text: str) -> int | datetime:

@@ -6,6 +6,7 @@ Not here: selecting (`store.labelled`) and freezing (`store.training_sets`), nor
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from store.labelled import Request, select_labelled
 from store.lake import Lake
 from store.manifests import FORMAT
 from store.training_sets import TrainingSet, content_hash, freeze, read_frozen, select
+
+_NAME = re.compile(r"(?![.\s-])[^/\\\x00-\x1f]{1,60}")  # it also names the folder and the file of an export
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,13 @@ def build(lake: Lake, name: str, request: Request, as_of: AsOf = None) -> Traini
     Raises:
         InputError: nothing matches, or the name would pass for something else.
     """
-    if not name.strip() or "/" in name or name.endswith(".json"):
-        raise InputError(f"{name!r} is no good name for a dataset: it is empty, has a '/' or ends with '.json'")
+    if not _NAME.fullmatch(name) or name.endswith(".json"):
+        raise InputError(
+            f"{name[:70]!r} is no good name for a dataset: take 1 to 60 characters on one line without '/', not "
+            "beginning with a space, dot or dash, nor ending with '.json'"
+        )
     with lake.reader(resolve_as_of(lake, as_of)) as con:
-        training_set = select_labelled(con, lake.root, request)
+        training_set = select_labelled(con, None, request)  # what is frozen comes from the tables themselves
     freeze(lake, None, training_set, name)
     return training_set
 
@@ -121,7 +127,7 @@ def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
     with lake.reader(resolve_as_of(lake, manifest["snapshot"])) as con:
         if "source" in request:
             return select(con, **request)
-        return select_labelled(con, lake.root, Request.of(**request))
+        return select_labelled(con, None, Request.of(**request))
 
 
 def verify(lake: Lake, manifest: Mapping[str, Any]) -> Verified:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def decoded(con: duckdb.DuckDBPyConnection, root: Path, label: str) -> pa.Table:
     Returns:
         The whole table, each column in one piece.
     """
-    path = root / FOLDER / f"{label}-{_content(con, label)}.arrow"
+    path = root / FOLDER / f"{label}-{_content(con, label, current_snapshot(con))}.arrow"
     with suppress(OSError, pa.ArrowInvalid):
         return _mapped(path)
     table = con.sql(f"FROM features.{label}").to_arrow_table().combine_chunks()
@@ -47,12 +48,42 @@ def decoded(con: duckdb.DuckDBPyConnection, root: Path, label: str) -> pa.Table:
         return table
 
 
-def _content(con: duckdb.DuckDBPyConnection, label: str) -> str:
-    """What the data files are that make up the table."""
-    files = con.execute(
-        "SELECT data_file, delete_file FROM ducklake_list_files("
-        f"'{CATALOG}', '{label}', schema => 'features', snapshot_version => {current_snapshot(con)}) ORDER BY ALL"
-    ).fetchall()
+def damaged(
+    con: duckdb.DuckDBPyConnection, root: Path, labels: Iterable[str], snapshots: Iterable[int]
+) -> Iterator[Path]:
+    """The copies that hold something else than their table did on one of the snapshots. Reads them whole."""
+    for label in labels:
+        for path in sorted((root / FOLDER).glob(f"{label}-*.arrow")):
+            of = next((each for each in snapshots if path.stem == f"{label}-{_content(con, label, each)}"), None)
+            if of is not None and not _equal(con, path, f"features.{label} AT (VERSION => {of:d})"):
+                yield path
+
+
+def _equal(con: duckdb.DuckDBPyConnection, path: Path, table: str) -> bool:
+    """Whether a copy has the rows of a table, in any order."""
+    try:
+        copy = _mapped(path)
+        copy.validate(full=True)  # else a damaged length would lead DuckDB astray
+    except (OSError, pa.ArrowInvalid):
+        return False
+    con.register("copy_of_table", copy)
+    found = [
+        con.execute(f"SELECT count(*), sum(hash(t)) FROM (FROM {each}) t").fetchone()
+        for each in ("copy_of_table", table)
+    ]
+    con.unregister("copy_of_table")
+    return found[0] == found[1]
+
+
+def _content(con: duckdb.DuckDBPyConnection, label: str, snapshot: int) -> str | None:
+    """What the data files are that make up the table on a snapshot; None where there was no such table."""
+    try:
+        files = con.execute(
+            "SELECT data_file, delete_file FROM ducklake_list_files("
+            f"'{CATALOG}', '{label}', schema => 'features', snapshot_version => {snapshot:d}) ORDER BY ALL"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return None
     return signature(files)[:16]
 
 

@@ -19,6 +19,7 @@ import duckdb
 from schemas.errors import InputError, WorkError
 from store.catalogs import readable
 from store.checks import conservation
+from store.decoded import damaged
 from store.inventory import DataFile, data_files, orphaned_files, scheduled_files, size, unregistered_files
 from store.lake import Lake, current_snapshot
 from store.releases import pins
@@ -69,6 +70,9 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
         InputError: there is no store.
         WorkError: the folder's permissions keep the catalog from being opened.
     """
+    if not lake.exists() and lake.catalog_lost():
+        what = f"{lake.catalog_file} is missing, and {lake.data} holds the files of a store"
+        return Diagnosis({"catalog": 0}, (Finding("catalog", True, what, _RESTORE.format("nothing can read them")),))
     if not lake.exists():
         raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
     broken = list(_catalog(lake))
@@ -80,6 +84,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
             findings = list(_data(lake, con, files, deep=deep))
             if not any(finding.damage for finding in findings):  # else counting fails for the same reason
                 findings += _counted(con)
+                findings += _copies(lake, con)
             findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con)]
             looked_at = {
                 "files": len(files),
@@ -209,6 +214,15 @@ def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         if snapshot not in there:
             what = f"snapshot {snapshot} is gone, and {', '.join(names)} would need it"
             yield Finding("pins", True, what, _RESTORE.format("it can't be asked as of that snapshot any more"))
+
+
+def _copies(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    labels = [
+        label for (label,) in con.execute("SELECT name || '_v' || version FROM feature_sets ORDER BY 1").fetchall()
+    ]
+    for path in damaged(con, lake.root, labels, [current_snapshot(con), *pins(con)]):
+        what = f"{path} is a copy of a feature table for quick reading, and holds something else"
+        yield Finding("copies", True, what, "delete the file; it is made again from the table, which is sound")
 
 
 def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ A file appears whole or not at all, on both. Not here: Parquet files of tables, 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -97,15 +98,24 @@ class LocalFiles:
         return (self.folder / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write beside, then rename."""
+        """Write beside, then rename.
+
+        Raises:
+            WorkError: the disk refuses.
+        """
         file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content)
             partial.replace(file)
+        except OSError as error:
+            raise WorkError(
+                f"{file} can't be written: {error}; check free space and permissions, then run again"
+            ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that can't be written holds no such file
+                partial.unlink(missing_ok=True)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """All files below a folder, with their sizes in bytes."""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from schemas.errors import InputError
 from schemas.properties import get_property
 from store.lake import current_snapshot
-from store.retrieval import FeatureTables, choose, features_of_labelled
+from store.retrieval import FeatureTables, choose, features_of_labelled, listed
 from store.training_sets import TrainingSet
 
 KINDS = ("experiment", "computation")
@@ -40,13 +40,20 @@ class Request:
         sources: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> Request:
-        """From any sequences."""
-        given = [None if words is None else tuple(words) for words in (sources, kinds)]
-        return cls(property, tuple(features), *given)
+        """From any sequences.
+
+        Raises:
+            InputError: one of them is a text.
+        """
+        chosen = {"sources": sources, "kinds": kinds}
+        given = [None if words is None else listed(what, words) for what, words in chosen.items()]
+        return cls(property, listed("features", features), *given)
 
 
-def select_labelled(con: duckdb.DuckDBPyConnection, root: Path, request: Request) -> TrainingSet:
+def select_labelled(con: duckdb.DuckDBPyConnection, root: Path | None, request: Request) -> TrainingSet:
     """The training set that is asked for, as `con` sees the store that has its folder in `root`.
+
+    Without `root` the features are read from the tables themselves and never from mapped copies of them.
 
     Columns: material_id, group_id, chemical_system, source, kind, method, the property, the descriptors, and `reason`,
     null where every feature set describes the material. Ordered by the keys.

@@ -161,6 +161,7 @@ class Lake:
 
         Raises:
             InputError: there is no store here, or no such snapshot.
+            WorkError: the store can't be opened, or lacks its catalog.
         """
         con = self.connect_reader(snapshot)
         try:
@@ -170,9 +171,8 @@ class Lake:
 
     def connect_reader(self, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
         """As `reader`, but the caller closes the connection."""
-        nowhere = f"there is no store in {self.address}; make one with 'matstrata run', or set MATSTRATA_STORE"
         if not self.shared and not self.exists():  # PostgreSQL tells when it is asked for the catalog
-            raise InputError(nowhere)
+            raise self._nowhere()
         if snapshot is not None and snapshot < 0:
             raise InputError(f"the store has no snapshot {snapshot}; they count from 0")
         con = self._connect()
@@ -181,13 +181,25 @@ class Lake:
         except duckdb.Error as error:
             con.close()
             if "creating a new DuckLake is explicitly disabled" in str(error):  # its maker died before its first commit
-                raise InputError(nowhere) from error
+                raise self._nowhere() from error
             if snapshot is not None and "snapshot" in str(error).lower():
                 raise InputError(
                     f"the store has no snapshot {snapshot}; 'matstrata status' shows the newest"
                 ) from error
             raise WorkError(f"the store in {self.address} can't be opened: {error}") from error
         return con
+
+    def catalog_lost(self) -> bool:
+        """Whether the folder holds the files of an embedded store; asked where its catalog is missing or empty."""
+        return not self.shared and any(self.data.rglob("*.parquet"))
+
+    def _nowhere(self) -> InputError | WorkError:
+        if self.catalog_lost():  # a new catalog would know none of them, and maintenance would delete them
+            return WorkError(
+                f"{self.catalog_file} is missing or empty, and without it {self.data} can't be read: restore "
+                f"the newest backup ('matstrata restore'); to begin a new store here, move {self.data} away"
+            )
+        return InputError(f"there is no store in {self.address}; make one with 'matstrata run', or set MATSTRATA_STORE")
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         con = connect(self.catalog.extension, *self.files.extensions, "ducklake")

@@ -56,8 +56,15 @@ class Tabular:
         return duckdb.from_arrow(self.table, connection=connection or duckdb.default_connection())
 
     def to_numpy(self, columns: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """A matrix (rows, columns) of numbers, NaN where a value is missing; by default the descriptors."""
+        """A matrix (rows, columns) of numbers, NaN where a value is missing; by default the descriptors.
+
+        Raises:
+            InputError: there is no such column, or it holds text.
+        """
         names = self.descriptors if columns is None else columns
+        for name in names:
+            if name not in self.table.column_names or pa.types.is_string(self.table.schema.field(name).type):
+                raise InputError(f"{name!r} is no column of numbers here; those are {', '.join(self.descriptors)}")
         matrix = np.empty((len(names), len(self)))
         for row, name in zip(matrix, names, strict=True):
             row[:] = self.table[name].to_numpy()

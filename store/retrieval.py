@@ -79,7 +79,7 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     Raises:
         InputError: there is no such feature set, none was named, or they describe different entities.
     """
-    found = resolved(con, names)
+    found = resolved(con, listed("features", names))
     if not found:
         raise InputError("name at least one feature set, e.g. ['magpie']")
     if len({row["entity"] for row in found.values()}) > 1:
@@ -87,11 +87,22 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     return Chosen(tuple(found), tuple(found.values()))
 
 
+def listed(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names from any sequence.
+
+    Raises:
+        InputError: it is a text, of which each letter would be taken for a name.
+    """
+    if isinstance(names, str):
+        raise InputError(f"{what} is a list, not one text: [{names!r}]")
+    return tuple(names)
+
+
 class FeatureTables:
     """The feature tables as one reader sees them."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, root: Path) -> None:
-        """`con` must stay on one snapshot; `root` is the store's folder on this machine."""
+    def __init__(self, con: duckdb.DuckDBPyConnection, root: Path | None) -> None:
+        """`con` must stay on one snapshot; `root` is the store's folder on this machine, None to read no copies."""
         self.con = con
         self.root = root
         self._whole: dict[str, pa.Table] = {}
@@ -102,7 +113,11 @@ class FeatureTables:
             held = chosen.rows[chosen.labels.index(label)]["rows"]
             if len(ids) < _LARGE * held:
                 return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
-            self._whole[label] = decoded(self.con, self.root, label)
+            self._whole[label] = (
+                self.con.sql(f"FROM features.{label}").to_arrow_table()
+                if self.root is None
+                else decoded(self.con, self.root, label)
+            )
         return self._whole[label]
 
 

@@ -1,6 +1,7 @@
 """Signatures: hashes that stay the same exactly as long as results would.
 
-A code signature is taken from the syntax tree without docstrings, so comments, layout and documentation don't count.
+A code signature is taken from the syntax tree without docstrings, those of attributes too, so comments, layout and
+documentation don't count.
 Nor does the version of Python: what `ast.dump` leaves out of a tree differs between them.
 """
 
@@ -30,11 +31,18 @@ def code_signature(paths: Iterable[Path]) -> str:
 def _tree(file: Path) -> str:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node, clean=False
-        ):
-            node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [each for each in node.body if not _is_docstring(each)]
     return signature(_plain(tree))
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    """Whether a statement is a text and nothing else: it documents a module, class, function or attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _plain(node: Any) -> Any:

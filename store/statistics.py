@@ -6,7 +6,7 @@ the validation of values (`pipelines.ingest.validation`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,12 +29,14 @@ THRESHOLD = 0.1  # of the Kolmogorov-Smirnov distance: a tenth of the values lie
 class Drift:
     """How far a column has moved.
 
-    `distance` is the largest difference between the two cumulative distributions (Kolmogorov-Smirnov), to within the
-    0.01 of their percentiles; `missing_before` and `missing_now` are shares.
+    `reference` is the subject that it is compared with: the same, or an older version of the feature set. `distance` is
+    the largest difference between the two cumulative distributions (Kolmogorov-Smirnov), to within the 0.01 of their
+    percentiles; `missing_before` and `missing_now` are shares.
     """
 
     subject: str
     column: str
+    reference: str
     distance: float
     missing_before: float
     missing_now: float
@@ -104,7 +106,8 @@ def last_release(con: duckdb.DuckDBPyConnection) -> tuple[str, int] | None:
 def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Drift]:
     """How far columns have moved since a snapshot, moment or release, by default the last release; the worst first.
 
-    A column that has no statistics on one side is left out; without any release there is nothing to compare with.
+    A version of a feature set that was not there then is compared with the newest one that was. A column that has no
+    statistics on one side is left out; without any release there is nothing to compare with.
     """
     snapshot = None if since is None else resolve_as_of(lake, since)
     with lake.reader() as con:
@@ -118,19 +121,28 @@ def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Dr
 
 def drift_since(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: int) -> list[Drift]:
     """As `drift`, from a snapshot to what `con` sees."""
-    before = {(row["subject"], row["column"]): row for row in _rows(con, subject, snapshot)}
-    moved = [
-        Drift(
-            row["subject"],
-            row["column"],
-            distance(before[key]["quantiles"], row["quantiles"]),
-            _missing(before[key]),
-            _missing(row),
-        )
-        for row in _rows(con, subject)
-        if (key := (row["subject"], row["column"])) in before
-    ]
+    then: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in _rows(con, None, snapshot):
+        then.setdefault(row["subject"], {})[row["column"]] = row
+    sets = con.execute("SELECT name, version FROM feature_sets").fetchall()
+    versions = {f"{name}_v{version}": (name, version) for name, version in sets}
+    moved = []
+    for row in _rows(con, subject):
+        reference = _reference(row["subject"], then, versions)
+        before = then.get(reference, {}).get(row["column"])
+        if before is not None:
+            far = distance(before["quantiles"], row["quantiles"])
+            moved.append(Drift(row["subject"], row["column"], reference, far, _missing(before), _missing(row)))
     return sorted(moved, key=lambda each: (-each.distance, each.subject, each.column))
+
+
+def _reference(subject: str, then: Collection[str], versions: Mapping[str, tuple[str, int]]) -> str:
+    """What a subject is compared with: itself, or of a feature set's new version the newest one that was there."""
+    if subject in then or subject not in versions:
+        return subject
+    name, number = versions[subject]
+    older = [(n, label) for label, (other, n) in versions.items() if other == name and n < number and label in then]
+    return max(older)[1] if older else subject
 
 
 def _rows(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: int | None = None) -> list[dict[str, Any]]:

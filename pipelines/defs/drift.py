@@ -34,6 +34,7 @@ def drift_result(con: duckdb.DuckDBPyConnection, subject: str) -> dg.AssetCheckR
         metadata={
             "since": release[0] if release else "no release yet",
             "columns that moved": len(moved),
+            **({"compared with": moved[0].reference} if moved else {}),
             **({"moved": dg.MetadataValue.md(table)} if moved else {}),
         },
     )

@@ -51,6 +51,7 @@ _SETS = (
         columns=tuple(map(_column, hellinger.COLUMNS)),
         compute=hellinger.compute,
         code=(_HERE / "hellinger.py", *_SHARED),
+        libraries=("numpy",),
     ),
     FeatureSet(
         name="valence",
@@ -59,6 +60,8 @@ _SETS = (
         compute=valence.compute,
         code=(_HERE / "valence.py", *_SHARED),
         data_files=valence.data_files(),
+        libraries=("numpy",),
+        constants="oxidation states, Pauling's and Allen's electronegativities among the same element tables of Magpie",
     ),
 )
 

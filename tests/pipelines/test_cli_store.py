@@ -70,6 +70,7 @@ def test_maintenance_says_first_and_does_then(typed, lake):
     done = json.loads(typed("maintain", "--json", *options))
     assert (done["expired"], done["dry_run"]) == (planned["expired"], False)
     assert done["deleted"]["files"] == 3
+    assert ("besides" in said) == bool(planned["merged"]) == (planned["deleted"]["files"] < 3)
     assert "0 expired" not in typed("maintain", *options)
 
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import warnings
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,11 +83,14 @@ def test_citations(tmp_path):
     assert second["authors"] == [{"name": "ours"}], "a source without BibTeX is still named"
 
 
-def test_nothing_is_overwritten_or_left_half_done(tmp_path):
+def test_nothing_is_overwritten_or_left_half_done(tmp_path, monkeypatch):
     publish(tmp_path / "out", "gaps", TABLE, MANIFEST, "parquet")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError, match="name a new folder"):
         publish(tmp_path / "out", "gaps", TABLE, MANIFEST, "parquet")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="name a new folder"):
+        publish(Path(), "gaps", TABLE, MANIFEST, "parquet")
     with pytest.raises(KeyError):
         publish(tmp_path / "other", "gaps", TABLE, {"request": {}}, "parquet")
     assert sorted(tmp_path.rglob("*")) == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -149,9 +151,25 @@ def test_manifests_are_found_or_it_is_said_why_not(filled, tmp_path):
     (tmp_path / "other.json").write_text(json.dumps({"format": "something else"}))
     with pytest.raises(InputError, match="no manifest"):
         datasets.manifest(filled, str(tmp_path / "other.json"))
-    for name in ("", "a/b", "a.json"):
+    for name in ("", " ", "a/b", "a.json", ".", "..", "-x", "a\nb", "a" * 61):
         with pytest.raises(InputError, match="no good name"):
             build(filled, name)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_is_told_and_nothing_stays(filled, monkeypatch, number):
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise OSError(number, "refused")
+
+    before = filled.snapshot()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", refuse)
+        if number == errno.EROFS:
+            patched.setattr(Path, "unlink", refuse)
+        with pytest.raises(WorkError, match=r"can't be written.*free space"):
+            build(filled)
+    assert filled.snapshot() == before
+    assert datasets.verify(filled, datasets.manifest(filled, build(filled).training_set_id)).holds
 
 
 def test_the_file_is_plain_parquet(filled):

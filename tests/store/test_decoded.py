@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+
 import pyarrow as pa
 import pytest
 
 from pipelines.descriptors.catalogue import get_feature_set
-from store import FeatureStore, decoded
+from store import FeatureStore, datasets, decoded
 from store.backup import backup
+from store.doctor import examine
 from store.features import materialise
+from store.labelled import Request
 from store.materials import update_materials
+from store.releases import create
 
 
 @pytest.fixture
@@ -76,3 +81,42 @@ def test_a_backup_holds_no_copies(lake, copies, tmp_path):
     assert list(copies.iterdir())
     backup(lake, tmp_path / "kept")
     assert not (tmp_path / "kept" / decoded.FOLDER).exists()
+
+
+def flip(copy, value: float) -> None:
+    """Change one byte of the one number that is there."""
+    content = bytearray(copy.read_bytes())
+    at = content.index(struct.pack("<d", value))
+    content[at + 6] ^= 0x08
+    copy.write_bytes(content)
+
+
+@pytest.mark.parametrize("at_a_release", [False, True])
+def test_the_doctor_finds_a_copy_with_a_changed_byte(lake, copies, put, at_a_release):
+    if at_a_release:
+        create(lake, "v1")
+        before = lake.snapshot()
+        put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1), ("3", "InP", 1.3)])
+        update_materials(lake)
+        materialise(lake, get_feature_set("stoichiometry"))
+        described(lake, as_of=before)
+    (copy,) = copies.iterdir()
+    assert examine(lake).healthy
+    flip(copy, 2**0.5 / 2)
+    found = examine(lake)
+    assert [finding.check for finding in found.findings] == ["copies"]
+    assert not found.healthy
+    assert str(copy) in found.findings[0].what
+    copy.unlink()
+    assert examine(lake).healthy
+
+
+def test_what_is_frozen_comes_from_the_table_and_not_from_a_copy(lake, copies):
+    (copy,) = copies.iterdir()
+    flip(copy, 2**0.5 / 2)
+    request = Request.of("band_gap", ["stoichiometry"])
+    frozen = datasets.build(lake, "gaps", request)
+    copy.unlink()
+    assert datasets.verify(lake, datasets.manifest(lake, "gaps")).holds
+    with FeatureStore.open(lake.root) as store:
+        assert store.training_set(property="band_gap", features=["stoichiometry"]).table.equals(frozen.table)

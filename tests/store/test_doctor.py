@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.descriptors.catalogue import FEATURE_SETS
-from schemas.errors import InputError
+from schemas.errors import InputError, WorkError
 from schemas.tables import TABLES
 from store import models, releases
 from store.doctor import Diagnosis, examine
@@ -169,6 +169,23 @@ def test_a_damaged_catalog(sound):
     assert damages(examine(sound)) == ["catalog"]
     sound.catalog_file.write_bytes(b"not a database" * 999)
     assert damages(examine(sound)) == ["catalog"]
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_lost_catalog_is_no_empty_store(sound, how):
+    """A new catalog would know none of the files, and maintenance would delete them."""
+    for file in sound.root.glob("catalog.sqlite*"):
+        file.unlink()
+    if how == "empty":
+        sound.catalog_file.touch()
+    files = sorted(sound.data.rglob("*.parquet"))
+    assert damages(examine(sound)) == ["catalog"]
+    for use in (Lake(sound.root).init, sound.snapshot):
+        with pytest.raises(WorkError, match=r"missing or empty.*restore"):
+            use()
+    assert sorted(sound.data.rglob("*.parquet")) == files
+    shutil.rmtree(sound.data)
+    Lake(sound.root).init()
 
 
 def test_orphans_and_a_writer_at_work_are_notes(sound):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -143,6 +143,9 @@ def test_the_forms_of_a_result_agree(filled):
     with duckdb.connect() as con:
         assert found.to_duckdb(con).aggregate("sum(n_elements)").fetchone() == (3.0,)
     np.testing.assert_array_equal(found.to_numpy(["n_elements"]), [[2], [np.nan], [1]])
+    for wrong in (["nix"], ["entity"], "n_elements"):
+        with pytest.raises(InputError, match="no column of numbers"):
+            found.to_numpy(wrong)
     try:
         import torch
     except ImportError:
@@ -160,11 +163,18 @@ def test_arrow_requests(filled, entities):
 
 
 @pytest.mark.parametrize(
-    ("entities", "names"), [("GaN", ["magpie"]), ([1.5], []), ([object()], ["magpie"]), (["GaN"], ["nix"])]
+    ("entities", "names"),
+    [("GaN", ["magpie"]), ([1.5], []), ([object()], ["magpie"]), (["GaN"], ["nix"]), (["GaN"], "magpie")],
 )
 def test_requests_that_make_no_sense(filled, entities, names):
     with FeatureStore.open(filled.root) as store, pytest.raises(InputError):
         store.features_for(entities, names)
+
+
+@pytest.mark.parametrize("wrong", [{"features": "magpie"}, {"sources": "lab"}, {"kinds": "experiment"}])
+def test_one_text_is_no_list_of_names(filled, wrong):
+    with FeatureStore.open(filled.root) as store, pytest.raises(InputError, match="is a list, not one text"):
+        store.training_set(**{"property": "band_gap", "features": ["magpie"]} | wrong)
 
 
 def test_two_versions_of_a_set_side_by_side(filled, tmp_path):
@@ -227,7 +237,10 @@ def test_moments_mean_the_last_snapshot_before(lake):
     assert resolve_as_of(lake, datetime.now(UTC) + timedelta(days=1)) == times[-1][0]
     with pytest.raises(InputError, match="begins at"):
         resolve_as_of(lake, datetime(2001, 1, 1, tzinfo=UTC))
-    for wrong in (-1, times[-1][0] + 1, "autumn", "2026-13-01"):
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert resolve_as_of(lake, tomorrow) == resolve_as_of(lake, tomorrow.isoformat()) == times[-1][0]
+    assert resolve_as_of(lake, np.int64(times[0][0])) == times[0][0]
+    for wrong in (-1, times[-1][0] + 1, "autumn", "2026-13-01", date(2001, 1, 1), 1.0, b"1"):
         with pytest.raises(InputError):
             resolve_as_of(lake, wrong)
 

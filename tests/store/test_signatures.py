@@ -8,7 +8,7 @@ import pytest
 
 from store.signatures import code_signature, file_sha256, signature
 
-CODE = '"""Module."""\nimport math\n\nclass A:\n    """A."""\n    x = 1\n\n    def f(self):\n        """Say."""\n        return "text"\n'
+CODE = '"""Module."""\nimport math\n\nclass A:\n    """A."""\n    x = 1\n    """One."""\n\n    def f(self):\n        """Say."""\n        return "text"\n'
 
 
 def of(folder, code: str) -> str:
@@ -24,6 +24,8 @@ def of(folder, code: str) -> str:
         ('"""A."""', '"""B."""'),
         ("x = 1", "x  =  1  # one"),
         ('"""Say."""', '"""Tell."""'),
+        ('"""One."""', '"""The number one."""'),
+        ('    """One."""\n', ""),
         ('"text"', "'text'"),
     ],
 )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from pipelines.descriptors.catalogue import get_feature_set
-from store.features import materialise
+from schemas.tables import Column
+from store.features import FeatureSet, materialise
 from store.materials import update_materials
 from store.statistics import distance, drift, last_release, statistics, summarise
 
@@ -81,6 +82,33 @@ def test_a_source_that_moved_is_seen_and_its_features_too(lake, put):
     release(lake, "autumn")
     assert not any(each.drifted for each in drift(lake)), "the last release is the reference"
     assert any(each.drifted for each in drift(lake, since="spring"))
+
+
+def test_a_new_version_is_compared_with_the_newest_of_the_release(lake, put):
+    def shifted(by: float) -> FeatureSet:
+        def compute(elements, fractions):
+            return np.array([[max(each) + by] for each in fractions.to_pylist()]), [None] * len(elements)
+
+        columns = (Column("largest", "double", "largest fraction", "1"),)
+        return FeatureSet("sizes", "one number", columns, compute, (), parameters={"by": by})
+
+    put("lab", gaps(range(20)))
+    put("lab_v2", gaps(range(20)))
+    update_materials(lake)
+    for by in (0, 7):
+        materialise(lake, shifted(by))
+    release(lake, "spring")
+    materialise(lake, shifted(8))
+    put("lab_v3", gaps(range(100, 120)))
+    found = {each.subject: (each.reference, each.drifted) for each in drift(lake)}
+    assert found == {
+        "lab": ("lab", False),
+        "lab_v2": ("lab_v2", False),
+        "sizes_v1": ("sizes_v1", False),
+        "sizes_v2": ("sizes_v2", False),
+        "sizes_v3": ("sizes_v2", True),
+    }
+    assert [each.reference for each in drift(lake, "sizes_v3")] == ["sizes_v2"]
 
 
 def test_lost_statistics_are_made_again(lake, put):
