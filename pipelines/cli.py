@@ -100,10 +100,11 @@ def refresh(
     Pinned files come from the cache, from MATSTRATA_MIRROR, or from the network. A source that fails costs no other.
     """
     from pipelines.defs.resources import contracts, get_contract, locate_sources
+    from pipelines.ingest.beside import process_beside
 
     wanted = [get_contract(name).source for name in names or contracts()]
     locate_sources(wanted)
-    with progress("starting"):
+    with progress("starting"), process_beside():
         from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
 
         failed = refresh_sources(wanted)

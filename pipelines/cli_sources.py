@@ -193,12 +193,13 @@ def add(
     ] = False,
 ) -> None:
     """Bring in a source; its contract is kept with the store, so that it is refreshed with the others."""
+    from pipelines.ingest.beside import process_beside
     from pipelines.ingest.onboarding import add_source
     from store.lake import Lake
     from store.settings import Settings
 
     settings = Settings()
-    with progress("reading"):
+    with progress("reading"), process_beside():
         done = add_source(
             Lake.of(settings),
             contract,

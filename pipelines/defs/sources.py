@@ -13,7 +13,7 @@ from pipelines.defs.drift import drift_result, drift_spec
 from pipelines.defs.resources import StoreResource, get_contract, locate_sources
 from pipelines.ingest.data_docs import docs_page
 from pipelines.ingest.refresh import AllRefusedError, refresh_source
-from pipelines.ingest.validation import RefusedError, summarise
+from pipelines.ingest.validation import RefusedError
 from schemas.contracts import Contract
 from store.checks import ValidationSummary, conservation, validation_summary
 from store.lake import current_snapshot
@@ -119,7 +119,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
 
 def _refusal_result(key: dg.AssetKey, refused: RefusedError | AllRefusedError) -> dg.AssetCheckResult:
     """The check of a source that was stopped: what was broken, though nothing of it is in the store."""
-    found = ValidationSummary([asdict(result) for result in summarise(refused.evaluated)])
+    found = ValidationSummary([asdict(result) for result in refused.validation.results])
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="validation",

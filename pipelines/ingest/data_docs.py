@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from pipelines.ingest.beside import beside
 from pipelines.ingest.records import SourceFile
-from pipelines.ingest.validation import summarise
+from pipelines.ingest.validation import Validation, read_evaluated
 from schemas.contracts import Contract
 from schemas.errors import InputError
 from schemas.expectations import great_expectations
@@ -78,7 +79,7 @@ def write_page(
     lake: Lake,
     contract: Contract,
     files: Sequence[SourceFile],
-    evaluated: Sequence[ExpectationValidationResult],
+    validation: Validation,
     when: datetime,
     *,
     refusal: str | None = None,
@@ -89,16 +90,15 @@ def write_page(
         lake: the store whose folder they lie in.
         contract: the source.
         files: what was validated.
-        evaluated: GX's results.
+        validation: what was found.
         when: time of the validation.
         refusal: why the source was stopped, if it was; the page of what the store holds then stays.
     """
     source = contract.source
     try:
-        outcome = _suite_result(contract, files, evaluated, when)
         page = docs_page(lake, source) if refusal is None else refused_page(lake, source)
-        facts = _facts(contract, evaluated, when, page.name, refused=refusal is not None)
-        text = _render(outcome, contract, facts, refusal)
+        facts = _facts(contract, validation, when, page.name, refused=refusal is not None)
+        text = beside(_render, contract, files, validation.evaluated, when, facts, refusal)
         with _locked(page.parent):
             _replace(page, text)
             _replace(page.with_suffix(".json"), json.dumps(facts, indent=1))
@@ -168,14 +168,14 @@ def _write_index(lake: Lake) -> None:
 
 def _facts(
     contract: Contract,
-    evaluated: Sequence[ExpectationValidationResult],
+    validation: Validation,
     when: datetime,
     page: str,
     *,
     refused: bool,
 ) -> dict[str, Any]:
     """What the index says of a validation."""
-    results = summarise(evaluated)
+    results = validation.results
     failed = [result for result in results if not result.success]
     if refused:
         outcome = "refused"
@@ -248,8 +248,14 @@ def _shown(found: Any) -> Any:
 
 
 def _render(
-    outcome: ExpectationSuiteValidationResult, contract: Contract, facts: Mapping[str, Any], refusal: str | None
+    contract: Contract,
+    files: Sequence[SourceFile],
+    evaluated: bytes,
+    when: datetime,
+    facts: Mapping[str, Any],
+    refusal: str | None,
 ) -> str:
+    outcome = _suite_result(contract, files, read_evaluated(evaluated), when)
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView
 

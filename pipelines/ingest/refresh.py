@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,16 +19,13 @@ from pipelines.ingest.data_docs import forget_refusal, write_page
 from pipelines.ingest.observations import Observed, observe, quarantine
 from pipelines.ingest.readers import get_reader
 from pipelines.ingest.records import ReadError, SourceFile
-from pipelines.ingest.validation import RefusedError, Result, Validation, summarise, validate
+from pipelines.ingest.validation import RefusedError, Validation, validate
 from schemas.contracts import Contract
 from schemas.properties import get_property
 from schemas.tables import TABLES
 from store.lake import Lake
 from store.signatures import code_signature, signature
 from store.sources import Earlier, earlier, formulas, ingested, keep_refusal, refresh
-
-if TYPE_CHECKING:
-    from great_expectations.core import ExpectationValidationResult
 
 log = logging.getLogger("matstrata.ingest")
 
@@ -76,9 +73,9 @@ def refresh_source(
         observed, validation = examine(contract, files, known, spellings)
     except (RefusedError, AllRefusedError) as refused:
         now = datetime.now(UTC)
-        results = summarise(refused.evaluated)
-        keep_refusal(lake, contract.source, _validations_table(contract.source, _one_hash(hashes), results, now))
-        write_page(lake, contract, files, refused.evaluated, now, refusal=str(refused))
+        found = _validations_table(contract.source, _one_hash(hashes), refused.validation, now)
+        keep_refusal(lake, contract.source, found)
+        write_page(lake, contract, files, refused.validation, now, refusal=str(refused))
         raise
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
@@ -108,7 +105,7 @@ def refresh_source(
         row,
         observed.observations,
         _rejections_table(contract, observed),
-        _validations_table(contract.source, _one_hash(hashes), validation.results, now),
+        _validations_table(contract.source, _one_hash(hashes), validation, now),
         observed.structures,
     )
     log.info(
@@ -117,7 +114,7 @@ def refresh_source(
         *(f"{count:,}" for count in (observed.rows_in, row["rows_accepted"], rejected)),
         *(f"{count:,}" for count in (done.inserted, done.updated, done.deleted)),
     )
-    write_page(lake, contract, files, validation.evaluated, now)
+    write_page(lake, contract, files, validation, now)
     return Ingested(
         contract.source,
         observed.rows_in,
@@ -133,12 +130,10 @@ def refresh_source(
 class AllRefusedError(ReadError):
     """No record of a source is sound: the file or the contract is wrong, not the data.
 
-    `observed` holds the rejections, `evaluated` what GX found of the records that came so far.
+    `observed` holds the rejections; `validation` is of the records that came so far, if any did.
     """
 
-    def __init__(
-        self, contract: Contract, observed: Observed, evaluated: Sequence[ExpectationValidationResult] = ()
-    ) -> None:
+    def __init__(self, contract: Contract, observed: Observed, validation: Validation | None = None) -> None:
         first = observed.rejections[0]
         super().__init__(
             f"source {contract.source} is refused, the data in the store stay as they were: "
@@ -146,7 +141,7 @@ class AllRefusedError(ReadError):
             f"{first.reason}"
         )
         self.observed = observed
-        self.evaluated = tuple(evaluated)
+        self.validation = validation or Validation()
 
 
 def examine(
@@ -175,7 +170,7 @@ def examine(
     validation = validate(observed.observations, contract, known)
     observed = quarantine(observed, raw, validation.quarantined)
     if _is_spoilt(observed):
-        raise AllRefusedError(contract, observed, validation.evaluated)
+        raise AllRefusedError(contract, observed, validation)
     return observed, validation
 
 
@@ -221,7 +216,7 @@ def _rejections_table(contract: Contract, observed: Observed) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["rejections"].arrow_schema)
 
 
-def _validations_table(source: str, file_sha256: str, results: Iterable[Result], now: datetime) -> pa.Table:
+def _validations_table(source: str, file_sha256: str, validation: Validation, now: datetime) -> pa.Table:
     rows = [
         {
             "source": source,
@@ -235,6 +230,6 @@ def _validations_table(source: str, file_sha256: str, results: Iterable[Result],
             "file_sha256": file_sha256,
             "validated_at": now,
         }
-        for result in results
+        for result in validation.results
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["validations"].arrow_schema)

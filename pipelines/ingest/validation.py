@@ -5,6 +5,7 @@ Not here: the rules (`schemas.expectations`), and what becomes of a quarantined 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.ingest.beside import beside
 from schemas.contracts import Contract
 from schemas.errors import WorkError
 from schemas.expectations import great_expectations, header_suite, rows_suite
@@ -51,19 +53,26 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """All results, and the records to quarantine: source_record -> (rule_id, reason); `evaluated` is as GX gave it."""
+    """All results, and the records to quarantine: source_record -> (rule_id, reason).
 
-    results: tuple[Result, ...]
-    quarantined: Mapping[str, tuple[str, str]]
-    evaluated: tuple[ExpectationValidationResult, ...] = field(default=(), compare=False, repr=False)
+    `evaluated` are GX's own results, pickled, so that who only hands them on need not import it.
+    """
+
+    results: tuple[Result, ...] = ()
+    quarantined: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    evaluated: bytes = field(default=b"", compare=False, repr=False)
 
 
 class RefusedError(WorkError):
-    """A critical table-level rule is broken; `evaluated` is what GX found."""
+    """A critical table-level rule is broken; `validation` holds what was found, without records to quarantine."""
 
-    def __init__(self, message: str, evaluated: Iterable[ExpectationValidationResult]) -> None:
-        super().__init__(message)
-        self.evaluated = tuple(evaluated)
+    def __init__(self, message: str, validation: Validation) -> None:
+        super().__init__(message, validation)  # both, so that the error survives pickling between processes
+        self.validation = validation
+
+    def __str__(self) -> str:
+        """The sentence alone."""
+        return str(self.args[0])
 
 
 def validate(observations: pa.Table, contract: Contract, known: Earlier | None = None) -> Validation:
@@ -82,8 +91,13 @@ def validate(observations: pa.Table, contract: Contract, known: Earlier | None =
         RefusedError: a critical table-level rule is broken.
         WorkError: an expectation could not be evaluated.
     """
+    looked_at = [name for name in observations.column_names if name in {"observation_id", *_CATEGORIES, *_EXPLAINED}]
+    return beside(_validate, observations.schema, observations.select(looked_at), contract, known)
+
+
+def _validate(schema: pa.Schema, observations: pa.Table, contract: Contract, known: Earlier | None) -> Validation:
     asset = _asset()
-    header = _run(_batch(asset, observations.schema.empty_table().to_pandas()), header_suite(), "SUMMARY")
+    header = _run(_batch(asset, schema.empty_table().to_pandas()), header_suite(), "SUMMARY")
     _require(header, contract)
     batch = _batch(asset, _frame(observations))
     past = None if known is None else (known.observations, known.middle)
@@ -93,10 +107,16 @@ def validate(observations: pa.Table, contract: Contract, known: Earlier | None =
     _require(evaluated, contract)
     broken = [_config(result).to_domain_obj() for result in rows if not result.success and _rule(result) in RULES]
     quarantined = _quarantine(broken, batch, observations, contract) if broken else {}
-    return Validation(summarise(evaluated), quarantined, evaluated)
+    return Validation(_summarise(evaluated), quarantined, pickle.dumps(evaluated))
 
 
-def summarise(evaluated: Iterable[ExpectationValidationResult]) -> tuple[Result, ...]:
+def read_evaluated(evaluated: bytes) -> tuple[ExpectationValidationResult, ...]:
+    """GX's results, from `Validation.evaluated`; none where validation was not reached."""
+    great_expectations()
+    return pickle.loads(evaluated) if evaluated else ()  # noqa: S301 written by `validate`, never read from a file
+
+
+def _summarise(evaluated: Iterable[ExpectationValidationResult]) -> tuple[Result, ...]:
     """GX's results in the columns of table `validations`."""
     return tuple(map(_result, evaluated))
 
@@ -162,7 +182,7 @@ def _require(results: Sequence[ExpectationValidationResult], contract: Contract)
     ]
     if failed:
         message = f"source {contract.source} is refused, the data in the store stay as they were: {'. '.join(failed)}"
-        raise RefusedError(message, results)
+        raise RefusedError(message, Validation(_summarise(results), evaluated=pickle.dumps(tuple(results))))
 
 
 def _remedy(result: ExpectationValidationResult, rule: Rule) -> str:
