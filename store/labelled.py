@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.errors import InputError
-from schemas.properties import get_property
 from store.lake import current_snapshot
 from store.retrieval import FeatureTables, choose, features_of_labelled, listed
 from store.training_sets import TrainingSet
@@ -106,6 +105,8 @@ def _wanted(con: duckdb.DuckDBPyConnection, request: Request) -> str:
 
 
 def _why_none(con: duckdb.DuckDBPyConnection, request: Request) -> str:
+    from schemas.properties import get_property  # deferred: 0.2 s, pydantic
+
     get_property(request.property)
     found = con.execute(
         f"SELECT DISTINCT source, kind, method FROM labels WHERE property = {_literal(request.property)} ORDER BY ALL"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from schemas.properties import get_property
 from schemas.tables import TABLES, Table
 from store.catalogs import CATALOG
 
@@ -52,6 +51,8 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
 
 
 def _columns(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> list[dict[str, str]]:
+    from schemas.properties import get_property  # deferred: 0.2 s, pydantic
+
     meaning = {"reason": "why descriptors are missing; null where none are"}
     meaning |= {column.name: column.comment for column in (*_columns_of("observations"), *_columns_of("materials"))}
     for name in training_set.properties:
