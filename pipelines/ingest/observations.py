@@ -172,9 +172,11 @@ def _read_temperatures(contract: Contract, table: pa.Table, faults: _Faults) -> 
 def _merge_conditions(contract: Contract, table: pa.Table, identified: Identified, faults: _Faults) -> pa.Array:
     constants = dict(contract.constants.conditions)
     column = contract.columns.conditions
+    molecules = identified.molecules
+    if column is None and identified.space_groups.null_count == table.num_rows and not any(molecules):
+        return pa.repeat(pa.scalar(_conditions(constants, None, None, None), pa.string()), table.num_rows)
     texts = table[column].to_pylist() if column else [None] * table.num_rows
     groups = identified.space_groups.to_pylist()
-    molecules = identified.molecules
     made: dict[tuple[str | None, int | None, str | None], str | None] = {}
     rows = list(zip(texts, groups, molecules, strict=True))
     for row, known in enumerate(rows):
