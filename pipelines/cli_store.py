@@ -131,10 +131,9 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Read every row of every file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the catalog with the files, frozen files with their hashes, counts with rows; say how to mend.
+    """Compare the catalog with the files, all files with their hashes, counts with rows; say how to mend.
 
-    Ends with 1 where something needs mending. The Parquet files of the tables have no recorded hash: their sizes and
-    footers are compared, and --deep reads them to the end.
+    Ends with 1 where something needs mending.
     """
     from store.doctor import examine
 

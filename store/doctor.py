@@ -1,6 +1,6 @@
 """Doctor: is the store what its catalog says? Each finding says what is wrong and how to mend it.
 
-A Parquet file has no recorded hash: its size and footer are compared with the catalog's, and `deep` reads all its rows.
+A Parquet file's size and footer are compared with the catalog's, and its hash with the recorded one (`store.hashes`).
 Not here: mending; that is what `matstrata maintain`, `restore` and the pipelines do.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from schemas.errors import InputError, WorkError
 from store.catalogs import readable
 from store.checks import conservation
 from store.decoded import damaged
+from store.hashes import is_changed, recorded_hashes
 from store.inventory import DataFile, data_files, orphaned_files, scheduled_files, size, unregistered_files
 from store.lake import Lake, current_snapshot
 from store.releases import pins
@@ -64,7 +65,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
 
     Args:
         lake: the store.
-        deep: also read every row of every file, and hash it.
+        deep: also read every row of every file.
 
     Raises:
         InputError: there is no store.
@@ -118,9 +119,9 @@ def _catalog(lake: Lake) -> Iterator[Finding]:
 
 
 def _data(lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], *, deep: bool) -> Iterator[Finding]:
-    newest = current_snapshot(con)
+    newest, hashes = current_snapshot(con), recorded_hashes(lake)
     for file in files:
-        wrong = _wrong_with(lake.data / file.path, file, deep=deep)
+        wrong = _wrong_with(lake, file, hashes, deep=deep)
         if wrong is None:
             continue
         whom = (
@@ -136,8 +137,9 @@ def _data(lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], *, 
         )
 
 
-def _wrong_with(path: Path, file: DataFile, *, deep: bool) -> str | None:
+def _wrong_with(lake: Lake, file: DataFile, hashes: Mapping[str, str], *, deep: bool) -> str | None:
     """What is wrong with a Parquet file, or None."""
+    path = lake.data / file.path
     try:
         found = path.stat().st_size
         if found != file.size:
@@ -145,12 +147,15 @@ def _wrong_with(path: Path, file: DataFile, *, deep: bool) -> str | None:
         with path.open("rb") as stream:
             stream.seek(-8, 2)
             tail = stream.read()
+        changed = is_changed(lake, file.path, hashes)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"can't be read: {error}"
     if tail[4:] != _PARQUET or int.from_bytes(tail[:4], "little") != file.footer:
         return "has a damaged footer"
+    if changed:
+        return "was changed since it was written: its SHA-256 is not the recorded one"
     return _unreadable(path, file) if deep else None
 
 

@@ -260,6 +260,10 @@ class Lake:
                 con.execute("COMMIT")
                 transaction.snapshot = current_snapshot(con)
                 transaction.changed = transaction.snapshot != before
+                if transaction.changed and not self.shared:
+                    from store.hashes import record_hashes  # it needs this module
+
+                    record_hashes(self, con)
             except duckdb.Error as error:
                 if not _is_refusal(error):
                     raise

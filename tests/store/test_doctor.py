@@ -17,6 +17,8 @@ from schemas.tables import TABLES
 from store import models, releases
 from store.doctor import Diagnosis, examine
 from store.features import materialise
+from store.hashes import recorded_hashes
+from store.inventory import data_files
 from store.lake import Lake
 from store.materials import update_materials
 from store.sources import Refreshed
@@ -108,8 +110,32 @@ def test_a_damaged_file_of_a_table(sound, how):
     assert "matstrata restore" in found.findings[0].mend
 
 
+@pytest.mark.parametrize("place", [4, -2000, 0.5], ids=["first", "near the footer", "middle"])
+def test_one_changed_byte(sound, place):
+    file = file_of(sound, "observations")
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content)) if isinstance(place, float) else place] ^= 1
+    file.write_bytes(content)
+    found = examine(sound)
+    assert damages(found) == ["data"]
+    assert file.name in found.findings[0].what
+    assert "SHA-256" in found.findings[0].what
+
+
+def test_hashes_that_were_lost_are_recorded_again(sound):
+    (sound.root / "hashes.json").unlink()
+    assert recorded_hashes(sound) == {}
+    assert examine(sound).healthy
+    update_materials(sound)  # changes nothing
+    assert recorded_hashes(sound) == {}
+    releases.create(sound, "v2")
+    with sound.reader() as con:
+        assert set(recorded_hashes(sound)) == {file.path for file in data_files(con)}
+
+
 def test_bytes_changed_inside_are_found_by_a_deep_look(sound):
-    """The pages of a Parquet file hold no hash; what no longer decodes is found."""
+    """Without a recorded hash, what no longer decodes is found."""
+    (sound.root / "hashes.json").unlink()
     file = file_of(sound, "observations")
     content = bytearray(file.read_bytes())
     for position in range(4, min(400, len(content) - 2000)):
