@@ -5,6 +5,7 @@ Who needs GX calls its functions by `beside`; without a second process they run 
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -70,6 +71,7 @@ def _serve() -> None:
     """Answer until the input ends."""
     from schemas.expectations import great_expectations
 
+    gc.set_threshold(100_000, 50, 100)  # what is imported stays, as in `pipelines.command`
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not come among the answers
     great_expectations()
