@@ -33,7 +33,9 @@ def _tree(file: Path) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [each for each in node.body if not _is_docstring(each)]
-    return signature(_plain(tree))
+    words: list[str] = []
+    _spell(tree, words)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
@@ -45,12 +47,23 @@ def _is_docstring(statement: ast.stmt) -> bool:
     )
 
 
-def _plain(node: Any) -> Any:
-    """A syntax tree as nested lists, without the fields that are empty: newer Pythons have more of those."""
+def _spell(node: Any, words: list[str]) -> None:
+    """Append a syntax tree as words, without the fields that are empty: newer Pythons have more of those."""
     if isinstance(node, ast.AST):
-        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if value is not None and value != []]
-        return [type(node).__name__, *fields]
-    return [_plain(item) for item in node] if isinstance(node, list) else repr(node)
+        words += [type(node).__name__, "("]
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is not None and value != []:
+                words.append(name)
+                _spell(value, words)
+        words.append(")")
+    elif isinstance(node, list):
+        words.append("[")
+        for item in node:
+            _spell(item, words)
+        words.append("]")
+    else:
+        words.append(repr(node))
 
 
 @lru_cache(maxsize=1024)
