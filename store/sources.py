@@ -141,7 +141,8 @@ def keep_refusal(lake: Lake, source: str, validations: pa.Table) -> None:
             {"source": source},
         ).to_arrow_table()
     timeless = [name for name in validations.column_names if name != "validated_at"]
-    if all(row in last.select(timeless).to_pylist() for row in validations.select(timeless).to_pylist()):
+    before, now = (sorted(map(repr, table.select(timeless).to_pylist())) for table in (last, validations))
+    if before == now:
         return
     with lake.commit(f"refuse source {source}", {"source": source}) as transaction:
         transaction.insert("validations", validations)
