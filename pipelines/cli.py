@@ -71,7 +71,7 @@ def run(
     What did not change since the last run is not done again. The default needs no network: its two sources come with
     the installed packages. 'matstrata run band_gap' needs pinned files, from MATSTRATA_MIRROR or the network.
     """
-    from pipelines.defs.resources import locate_sources
+    from pipelines.ingest.sources import locate_sources
     from schemas.ensembles import get_ensemble
 
     specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
@@ -99,15 +99,12 @@ def refresh(
 
     Pinned files come from the cache, from MATSTRATA_MIRROR, or from the network. A source that fails costs no other.
     """
-    from pipelines.defs.resources import contracts, get_contract, locate_sources
-    from pipelines.ingest.beside import process_beside
+    from pipelines.ingest.sources import known_sources
+    from pipelines.updating import bring_up_to_date
 
-    wanted = [get_contract(name).source for name in names or contracts()]
-    locate_sources(wanted)
-    with progress("starting"), process_beside():
-        from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
-
-        failed = refresh_sources(wanted)
+    wanted = names or known_sources()
+    with progress("starting"):
+        failed = bring_up_to_date(wanted)
     for source, reason in failed.items():
         err.print(f"[bold red]failed:[/] {plain(source)}: {plain(reason)}", soft_wrap=True)
     done = len(set(wanted) - failed.keys())

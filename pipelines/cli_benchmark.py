@@ -49,8 +49,8 @@ def benchmark(
     date first; a first time takes some minutes, and their files come from MATSTRATA_MIRROR or the network.
     """
     from pipelines.benchmarks.stored import run_benchmark, sources_of
-    from pipelines.defs.resources import locate_sources
     from pipelines.learning.splits import Split
+    from pipelines.updating import bring_up_to_date
     from schemas.benchmarks import get_benchmark
     from store.lake import Lake
     from store.settings import Settings
@@ -61,12 +61,8 @@ def benchmark(
     chosen = None if split is None else Split(split)
     others = {Method.STACK: [], Method.ALL: [each for each in Method if each not in (Method.STACK, Method.ALL)]}
     rivals = [each.value for each in others.get(method, [method])]
-    sources = sources_of(spec)
-    locate_sources(sources)
     with progress("starting"):
-        from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
-
-        failed = refresh_sources(sources)
+        failed = bring_up_to_date(sources_of(spec))
         if failed:
             raise WorkError("; ".join(f"{source}: {reason}" for source, reason in failed.items()))
         result = run_benchmark(Lake.of(Settings()), spec, chosen, rivals)

@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @sources.command("list")
 def list_(*, as_json: AsJson = False) -> None:
     """List all contracts, and what the store holds of each."""
-    from pipelines.defs.resources import contracts
+    from pipelines.ingest.sources import contracts
     from pipelines.output import grid
     from store.lake import Lake
     from store.settings import Settings
@@ -56,7 +56,7 @@ def list_(*, as_json: AsJson = False) -> None:
 @sources.command()
 def show(source: SourceName, *, as_json: AsJson = False) -> None:
     """Show a source: its contract, what it reports, what was refused, how far its replicates scatter."""
-    from pipelines.defs.resources import get_contract
+    from pipelines.ingest.sources import get_contract
     from pipelines.output import grid
     from store.checks import conservation
     from store.lake import Lake
@@ -66,12 +66,15 @@ def show(source: SourceName, *, as_json: AsJson = False) -> None:
 
     contract = get_contract(source)
     lake = Lake.of(Settings())
-    row = ingested(lake, source) if lake.exists() else None
+    row = None
+    if lake.exists():
+        with lake.reader() as con:
+            row = ingested(con, source).get(source)
+            by_rule = conservation(con, source).by_rule
     shown: dict[str, Any] = {"contract": contract.model_dump(mode="json"), "ingested": row}
     if row is not None:
         shown["reports"] = reported(lake, source)
-        with lake.reader() as con:
-            shown["rejections"] = dict(conservation(con, source).by_rule)
+        shown["rejections"] = dict(by_rule)
         shown["replicate_noise"] = {name: replicate_noise(lake, source, name) for name in contract.properties}
     if as_json:
         _print_json(shown)
@@ -105,7 +108,7 @@ def rejections(
     as_json: AsJson = False,
 ) -> None:
     """List the records of a source that were refused, with the rule and a sentence each."""
-    from pipelines.defs.resources import get_contract
+    from pipelines.ingest.sources import get_contract
     from pipelines.output import grid
     from store.lake import Lake
     from store.settings import Settings
@@ -155,8 +158,8 @@ def check(
     """Show what a contract would accept and refuse, and why, without writing anything."""
     from dataclasses import asdict
 
-    from pipelines.defs.resources import locate_files
     from pipelines.ingest.dry_run import dry_run
+    from pipelines.ingest.sources import locate_files
     from pipelines.output import grid
     from schemas.contracts import load_contract
     from schemas.errors import InputError

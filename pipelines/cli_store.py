@@ -28,7 +28,7 @@ def catalog(
     as_json: AsJson = False,
 ) -> None:
     """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, what came from what."""
-    from pipelines.defs.resources import contracts
+    from pipelines.ingest.sources import contracts
     from pipelines.reports.catalogue import print_catalogue, windows, write_catalogue
     from store.catalogue import catalogue
 

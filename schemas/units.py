@@ -67,15 +67,20 @@ def check_unit(unit: str) -> str:
 def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float64]:
     """Convert `values` (any shape) from `unit` to the unit `to`; energies per mole also to those of one atom.
 
+    Args:
+        values: in `unit`.
+        unit: as a source says.
+        to: a property's unit; the same needs no pint, which takes 0.5 s to make its registry.
+
     Raises:
         InputError: a unit is unknown, or the two measure different things.
     """
+    if unit == to:
+        return values
     import pint  # deferred: 0.3 s
 
     check_unit(unit)
     check_unit(to)
-    if unit == to:
-        return values
     try:
         return registry().Quantity(values, unit).to(to).magnitude
     except pint.errors.PintError as error:

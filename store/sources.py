@@ -5,7 +5,7 @@ Not here: reading and validating the source (`pipelines.ingest`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,10 @@ class Refreshed:
     changed: bool
 
 
-def ingested(lake: Lake, source: str) -> Mapping[str, Any] | None:
-    """The `sources` row of a source, or None if it was never ingested."""
-    with lake.reader() as con:
-        rows = con.execute("SELECT * FROM sources WHERE source = ?", [source]).to_arrow_table().to_pylist()
-    return rows[0] if rows else None
+def ingested(con: duckdb.DuckDBPyConnection, *sources: str) -> dict[str, dict[str, Any]]:
+    """The `sources` rows of these sources, by name, without those that were never ingested."""
+    rows = con.execute("SELECT * FROM sources WHERE source IN (SELECT unnest(?))", [list(sources)]).to_arrow_table()
+    return {row["source"]: row for row in rows.to_pylist()}
 
 
 def refresh(
@@ -154,7 +153,9 @@ def remove(lake: Lake, source: str) -> int:
     Raises:
         InputError: the store holds no such source.
     """
-    if ingested(lake, source) is None:
+    with lake.reader() as con:
+        there = ingested(con, source)
+    if not there:
         raise InputError(f"the store holds no source {source!r}; 'matstrata sources list' shows what it holds")
     with lake.commit(f"remove source {source}", {"source": source}) as transaction:
         removed = _count(transaction.con.execute("DELETE FROM observations WHERE source = ?", [source]))
@@ -190,40 +191,44 @@ class Earlier:
     middle: Mapping[str, tuple[float, float]]
 
 
-def earlier(lake: Lake, source: str) -> Earlier | None:
+def earlier(con: duckdb.DuckDBPyConnection, source: str) -> Earlier | None:
     """Number of observations, and the middle 80 % of the values of each property; None before the first refresh."""
-    with lake.reader() as con:
-        rows = con.execute(
-            "SELECT property, count(*), quantile_cont(value, 0.1), quantile_cont(value, 0.9) FROM observations "
-            "WHERE source = ? GROUP BY property",
-            [source],
-        ).fetchall()
+    rows = con.execute(
+        "SELECT property, count(*), quantile_cont(value, 0.1), quantile_cont(value, 0.9) FROM observations "
+        "WHERE source = ? GROUP BY property",
+        [source],
+    ).fetchall()
     if not rows:
         return None
     return Earlier(sum(row[1] for row in rows), {name: (low, high) for name, _, low, high in rows})
 
 
-def formulas(lake: Lake, source: str) -> pa.Table:
+def formulas(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
     """Which composition each spelling of a source was read as, but those that say more than a composition.
 
     Returns:
         (n,) `formula_reported`, `material_id`.
     """
-    with lake.reader() as con:
-        return con.execute(
-            "SELECT formula_reported, any_value(material_id) AS material_id FROM observations "
-            "WHERE source = ? AND NOT list_contains(flags, 'formula.suffix') GROUP BY formula_reported",
-            [source],
-        ).to_arrow_table()
+    return con.execute(
+        "SELECT formula_reported, any_value(material_id) AS material_id FROM observations "
+        "WHERE source = ? AND NOT list_contains(flags, 'formula.suffix') GROUP BY formula_reported",
+        [source],
+    ).to_arrow_table()
+
+
+def content_versions(con: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> dict[str, str]:
+    """A hash of the observations of each source: the same content, the same version."""
+    rows = con.execute(
+        "SELECT s.source, count(observation_id), bit_xor(md5_number(observation_id || record_hash)) "
+        "FROM (SELECT unnest(?) AS source) s LEFT JOIN observations o USING (source) GROUP BY s.source",
+        [list(sources)],
+    ).fetchall()
+    return {source: signature(content) for source, *content in rows}
 
 
 def content_version(con: duckdb.DuckDBPyConnection, source: str) -> str:
-    """A hash of the observations of a source: the same content, the same version."""
-    row = con.execute(
-        "SELECT count(*), bit_xor(md5_number(observation_id || record_hash)) FROM observations WHERE source = ?",
-        [source],
-    ).fetchone()
-    return signature(row)
+    """As `content_versions`, of one source."""
+    return content_versions(con, [source])[source]
 
 
 def rejected(lake: Lake, source: str, rule_id: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:

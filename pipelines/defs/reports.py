@@ -6,7 +6,8 @@ import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
 from pipelines.defs.learning import predictions_key
-from pipelines.defs.resources import StoreResource, contracts
+from pipelines.defs.resources import StoreResource
+from pipelines.ingest.sources import contracts
 from schemas.ensembles import EnsembleSpec
 
 

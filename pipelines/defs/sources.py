@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -10,16 +11,21 @@ import dagster as dg
 
 from pipelines.defs.automation import WHEN_CHANGED
 from pipelines.defs.drift import drift_result, drift_spec
-from pipelines.defs.resources import StoreResource, get_contract, locate_sources
+from pipelines.defs.resources import StoreResource
 from pipelines.ingest.data_docs import docs_page
 from pipelines.ingest.refresh import AllRefusedError, refresh_source
+from pipelines.ingest.sources import get_contract, locate_sources
 from pipelines.ingest.validation import RefusedError
 from schemas.contracts import Contract
 from store.checks import ValidationSummary, conservation, validation_summary
-from store.lake import current_snapshot
-from store.sources import content_version
+from store.lake import Lake, current_snapshot
+from store.sources import content_version, content_versions
+
+log = logging.getLogger("matstrata.ingest")
 
 GROUP = "sources"
+_VERSION = "dagster/data_version"  # the tag by which Dagster tells contents apart
+_NOTHING_CHANGED = {f"observations {what}": 0 for what in ("added", "changed", "removed")}
 
 
 def source_key(source: str) -> dg.AssetKey:
@@ -115,6 +121,32 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
         )
 
     return observations
+
+
+def record_unchanged(instance: dg.DagsterInstance, lake: Lake, sources: Sequence[str]) -> list[str]:
+    """Record of sources that they are still what they were, by one event each: that keeps them fresh.
+
+    Returns:
+        Those of which the instance knows this content of this store; the others need a run.
+    """
+    if not sources:
+        return []
+    with lake.reader() as con:
+        versions = content_versions(con, sources)
+    by_key = {observations_key(source): source for source in sources}
+    recorded = []
+    for known in instance.get_asset_records(list(by_key)):
+        last = known.asset_entry.last_materialization
+        made = last.asset_materialization if last is not None else None
+        if made is None or (made.tags or {}).get(_VERSION) != versions[by_key[made.asset_key]]:
+            continue
+        source = by_key[made.asset_key]
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(made.asset_key, metadata={**made.metadata, **_NOTHING_CHANGED}, tags=made.tags)
+        )
+        log.info("%s: unchanged, %s records", source, f"{made.metadata['records in'].value:,}")
+        recorded.append(source)
+    return recorded
 
 
 def _refusal_result(key: dg.AssetKey, refused: RefusedError | AllRefusedError) -> dg.AssetCheckResult:

@@ -17,12 +17,12 @@ from store.structures import structures_summary
 STRUCTURES = dg.AssetKey("structures")
 
 
-def structures_asset(sources: Iterable[Contract]) -> dg.AssetsDefinition:
-    """The structures that sources give, with the group of equal ones."""
+def structures_asset(contracts: Iterable[Contract]) -> dg.AssetsDefinition:
+    """The structures that those of the sources give which have any, with the group of equal ones."""
 
     @dg.asset(
         key=STRUCTURES,
-        deps=[observations_key(contract.source) for contract in sources],
+        deps=[observations_key(contract.source) for contract in contracts if contract.columns.structure is not None],
         group_name=GROUP,
         kinds={"ducklake"},
         description="One row per structure; equal ones, in whichever source, share a group, polymorphs don't.",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.ingest.data_docs import forget_refusal, write_page
+from pipelines.ingest.data_docs import forget_refusal, refused_page, write_page
 from pipelines.ingest.observations import Observed, observe, quarantine
 from pipelines.ingest.readers import get_reader
 from pipelines.ingest.records import ReadError, SourceFile
@@ -59,17 +59,18 @@ def refresh_source(
     hashes = [file.sha256 for file in files]
     sign = _signer(contract)
     current = sign(hashes)
-    before = ingested(lake, contract.source)
-    if before is not None and before["signature"] == current:
-        log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
-        forget_refusal(lake, contract.source)
-        counts = (before["rows_in"], before["rows_accepted"], before["rows_rejected"])
-        return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
-    log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
-    known = None if accept_change or not _same_meaning(before, contract) else earlier(lake, contract.source)
-    only_files_differ = before is not None and before["signature"] == sign(_hashes_of(before))
+    with lake.reader() as con:
+        before = ingested(con, contract.source).get(contract.source)
+        if before is not None and before["signature"] == current:
+            log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
+            forget_refusal(lake, contract.source)
+            counts = (before["rows_in"], before["rows_accepted"], before["rows_rejected"])
+            return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
+        log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
+        known = None if accept_change or not _same_meaning(before, contract) else earlier(con, contract.source)
+        only_files_differ = before is not None and before["signature"] == sign(_hashes_of(before))
+        spellings = formulas(con, contract.source) if only_files_differ else None
     try:
-        spellings = formulas(lake, contract.source) if only_files_differ else None
         observed, validation = examine(contract, files, known, spellings)
     except (RefusedError, AllRefusedError) as refused:
         now = datetime.now(UTC)
@@ -125,6 +126,26 @@ def refresh_source(
         done.deleted,
         done.changed,
     )
+
+
+def unchanged(lake: Lake, contracts: Mapping[str, Contract], files: Mapping[str, Sequence[SourceFile]]) -> list[str]:
+    """Of these sources those whose files, contract and code are still those of their last refresh, and sound.
+
+    Args:
+        lake: the store; there may be none yet.
+        contracts: by source.
+        files: of each of these sources.
+    """
+    if not lake.exists():
+        return []
+    with lake.reader() as con:
+        before = ingested(con, *contracts)
+    return [
+        source
+        for source, row in before.items()
+        if row["signature"] == _signer(contracts[source])([file.sha256 for file in files[source]])
+        and not refused_page(lake, source).exists()
+    ]
 
 
 class AllRefusedError(ReadError):

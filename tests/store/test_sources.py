@@ -159,9 +159,9 @@ def test_the_snapshot_says_what_was_refreshed(lake, put):
 
 
 def test_the_ingested_row(lake, put):
-    assert ingested(lake, "lab") is None
+    assert asked(lake, ingested, "lab") == {}
     put("lab", ROWS, [("r4", "value.missing")], policy="mean")
-    row = ingested(lake, "lab")
+    row = asked(lake, ingested, "lab")["lab"]
     assert (row["policy"], row["rows_in"], row["rows_accepted"], row["rows_rejected"]) == ("mean", 4, 3, 1)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.defs.resources import StoreResource, get_contract
+from pipelines.defs.resources import StoreResource
 from pipelines.defs.sources import observations_asset
+from pipelines.ingest.sources import get_contract
 from tests.lab import CONTRACT
 
 pytestmark = [

@@ -67,7 +67,8 @@ def test_a_sound_contract_is_done(lake, inbox):
     assert files(inbox) == ["done/lab.yaml", "lab.csv"]
     assert dropped.contract == inbox / "done" / "lab.yaml"
     assert (dropped.ingested.rows_in, dropped.reason) == (2, "")
-    assert ingested(lake, "lab")["rows_accepted"] == 2
+    with lake.reader() as con:
+        assert ingested(con, "lab")["lab"]["rows_accepted"] == 2
     assert waiting_contracts(inbox, settled_seconds=0) == []
 
 

@@ -46,7 +46,8 @@ def add(lake: Lake, contract: Path, **options: bool) -> Ingested:
 def test_a_store_is_made_and_filled(store, folder):
     done = add(store, folder / "lab.yaml")
     assert (done.rows_in, done.rows_accepted, done.rows_rejected, done.inserted) == (3, 2, 1, 2)
-    assert ingested(store, "lab")["rows_in"] == 3
+    with store.reader() as con:
+        assert ingested(con, "lab")["lab"]["rows_in"] == 3
 
 
 def test_the_contract_is_kept_and_means_the_same(lake, folder):

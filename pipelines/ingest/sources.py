@@ -1,0 +1,57 @@
+"""Which sources there are, and where their files lie, as the settings say: contracts, and the files that they name.
+
+Not here: what a contract says (`schemas.contracts`), nor how files are found (`files`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipelines.ingest.files import locate, locate_all
+from pipelines.ingest.onboarding import contracts_folder
+from pipelines.ingest.records import SourceFile
+from schemas.contracts import Contract, contract_paths, read_contract
+from schemas.errors import InputError
+from store.settings import Settings
+
+
+def known_sources() -> list[str]:
+    """Their names: the shipped ones, those that were added to the store, those of `MATSTRATA_CONTRACTS`."""
+    return list(_paths())
+
+
+def contracts() -> Mapping[str, Contract]:
+    """The contracts of all known sources."""
+    return {source: read_contract(path) for source, path in _paths().items()}
+
+
+def get_contract(source: str) -> Contract:
+    """The contract of a source, as it stands now; no other is read.
+
+    Raises:
+        InputError: there is none, or it is not valid.
+    """
+    paths = _paths()
+    if source not in paths:
+        raise InputError(f"unknown source {source!r}; known: {', '.join(paths)}. Add a contract to schemas/sources/")
+    return read_contract(paths[source])
+
+
+def locate_sources(sources: Iterable[str]) -> Mapping[str, tuple[SourceFile, ...]]:
+    """The files of several sources, all found or one error for all that are wanted."""
+    settings = Settings()
+    wanted = {source: get_contract(source).files for source in sources}
+    return locate_all(wanted, cache=settings.cache, mirrors=settings.mirror)
+
+
+def locate_files(contract: Contract) -> tuple[SourceFile, ...]:
+    """The files of a contract that need not be among the known ones."""
+    settings = Settings()
+    return locate(contract.files, cache=settings.cache, mirrors=settings.mirror)
+
+
+def _paths() -> Mapping[str, Path]:
+    settings = Settings()
+    added = contracts_folder(settings.store)
+    return contract_paths([*([added] if added.is_dir() else []), *settings.contracts])
