@@ -6,6 +6,7 @@ Not here: which unit a property is stored in (`schemas.properties`).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from tokenize import TokenError
 from typing import TYPE_CHECKING
@@ -65,7 +66,9 @@ def check_unit(unit: str) -> str:
 
 
 def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float64]:
-    """Convert `values` (any shape) from `unit` to the unit `to`; energies per mole also to those of one atom.
+    """Convert `values` (any shape) from `unit` to the unit `to`.
+
+    Frequencies, wavenumbers and energies are converted to one another; what is said of a mole, to what is said of one.
 
     Args:
         values: in `unit`.
@@ -82,13 +85,27 @@ def convert(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float
     check_unit(unit)
     check_unit(to)
     try:
-        return registry().Quantity(values, unit).to(to).magnitude
+        return _converted(values, unit, to)
     except pint.errors.PintError as error:
-        try:
-            return (registry().Quantity(values, unit) / registry().Quantity(1, "avogadro_constant")).to(to).magnitude
-        except pint.errors.PintError:
-            pass
         raise InputError(f"unit {unit!r} can't be converted to {to!r}: {error}") from error
+
+
+def _converted(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.float64]:
+    import numpy as np
+    import pint  # deferred: 0.3 s
+
+    quantity = registry().Quantity(values, unit)
+    # not so a wavelength: its order is the other way round, so that a bound or a median would mean something else
+    light = [] if quantity.is_compatible_with("meter") else ["spectroscopy"]
+    try:
+        with np.errstate(divide="ignore"):  # pint goes by the wavelength, which is infinite for 0, and comes back to 0
+            return quantity.to(to, *light).magnitude
+    except pint.errors.DimensionalityError:
+        mole = registry().Quantity(1, "avogadro_constant")
+        for counted in (quantity / mole, quantity * mole):
+            with suppress(pint.errors.DimensionalityError):
+                return counted.to(to).magnitude
+        raise
 
 
 # Units that data files use, by which a wrong one is recognised; the more usual ones first
@@ -98,6 +115,7 @@ _USED = (
     *("GPa", "MPa", "kPa", "Pa", "kbar", "bar", "psi"),
     *("angstrom^3/atom", "nm^3/atom", "bohr^3/atom"),
     *("uV/K", "mV/K", "V/K"),
+    *("kg/m^3", "kgf/mm^2", "mW/m/K", "W/cm/K", "mK", "kg"),
 )
 
 
@@ -116,13 +134,9 @@ def likely_units(median: float, declared: Property) -> list[tuple[str, float]]:
     found = []
     for unit in _USED:
         try:
-            factor = float(registry().Quantity(np.ones(1), unit).to(declared.unit, "spectroscopy").magnitude[0])
+            factor = float(_converted(np.ones(1), unit, declared.unit)[0])
         except pint.errors.PintError:
-            try:
-                amount = registry().Quantity(np.ones(1), unit) / registry().Quantity(1, "avogadro_constant")
-                factor = float(amount.to(declared.unit).magnitude[0])
-            except pint.errors.PintError:
-                continue
+            continue
         if factor != 1 and declared.typical[0] <= median * factor <= declared.typical[1]:
             found.append((unit, 1 / factor))
     return found[:2]

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 from scipy import constants
 
 from schemas.errors import InputError
-from schemas.units import check_unit, convert
+from schemas.properties import get_property
+from schemas.units import check_unit, convert, likely_units
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,10 @@ from schemas.units import check_unit, convert
         ("meV/atom", "eV/atom", 1e-3),
         ("percent", "1", 0.01),
         ("kJ/mol/atom", "eV/atom", 1000 / constants.N_A / constants.eV),  # as formation enthalpies are tabulated
+        ("eV", "kcal/mol", constants.eV * constants.N_A / 4184),
+        ("THz", "1/cm", 1e12 / constants.c / 100),
+        ("1/cm", "eV", 100 * constants.h * constants.c / constants.eV),
+        ("kgf/mm^2", "GPa", constants.g * 1e6 / 1e9),  # hardness by Vickers
     ],
 )
 def test_conversion_factors_are_those_of_the_constants(unit: str, to: str, factor: float) -> None:
@@ -49,7 +54,9 @@ def test_converting_there_and_back_changes_nothing(values: list[float]) -> None:
     assert_allclose(convert(there, "J", "meV"), values, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("unit", "to"), [("eV", "K"), ("eV/atom", "eV"), ("1/cm", "eV"), ("GPa", "1")])
+@pytest.mark.parametrize(
+    ("unit", "to"), [("eV", "K"), ("eV/atom", "eV"), ("nm", "eV"), ("GPa", "1"), ("kJ/mol", "eV/atom")]
+)
 def test_a_unit_of_another_quantity_is_refused(unit: str, to: str) -> None:
     with pytest.raises(InputError, match="can't be converted"):
         convert(np.ones(1), unit, to)
@@ -61,6 +68,28 @@ def test_a_unit_of_another_quantity_is_refused(unit: str, to: str) -> None:
 def test_what_is_no_unit_is_refused(unit: str) -> None:
     with pytest.raises(InputError, match="unknown unit"):
         check_unit(unit)
+
+
+@pytest.mark.parametrize(
+    ("name", "median", "unit"),
+    [
+        ("band_gap", 1300, "meV"),
+        ("bulk_modulus", 98_000, "MPa"),  # of silicon
+        ("density", 5_320, "kg/m^3"),  # of germanium
+        ("thermal_conductivity", 148_000, "mW/m/K"),  # of silicon
+        ("tensile_strength", 0.9, "GPa"),
+        ("formation_energy", -120, "kJ/mol/atom"),
+        ("phonon_peak", 12, "THz"),
+        ("effective_mass_p", 4.9e-31, "kg"),
+    ],
+)
+def test_a_median_betrays_its_unit_and_the_unit_can_be_declared(name: str, median: float, unit: str) -> None:
+    declared = get_property(name)
+    factors = dict(likely_units(median, declared))
+    assert unit in factors
+    (converted,) = convert(np.array([median]), unit, declared.unit)
+    assert_allclose(converted, median / factors[unit])
+    assert declared.typical[0] <= converted <= declared.typical[1]
 
 
 @given(st.text(max_size=8))

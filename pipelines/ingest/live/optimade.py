@@ -372,6 +372,8 @@ def _first_page(server: _Server, query: OptimadeQuery) -> _Page:
 
 def _parse(document: object, url: str) -> _Page:
     found = document if isinstance(document, Mapping) else {}
+    if said := _words(found):
+        raise InputError(f"{url} answered with an error: {said}; correct the query, or ask later")
     resources = found.get("data")
     if not isinstance(resources, list):
         raise InputError(f"{url} did not answer with a list of structures; correct the provider's address")
@@ -398,11 +400,19 @@ def _parse(document: object, url: str) -> _Page:
 def _detail(response: requests.Response) -> str:
     """The provider's own words about an error."""
     try:
-        errors = response.json()["errors"]
-        words = "; ".join(str(error.get("detail") or error.get("title")) for error in errors)
-    except (ValueError, TypeError, KeyError, AttributeError):  # not an OPTIMADE answer: a proxy's, say
-        words = response.reason or ""
-    return f" ({' '.join(words.split())[:1000]})" if words else ""
+        words = _words(_mapping(response.json()))
+    except ValueError:  # not an OPTIMADE answer: a proxy's, say
+        words = ""
+    words = words or response.reason or ""
+    return f" ({words})" if words else ""
+
+
+def _words(document: Mapping[str, Any]) -> str:
+    """What an answer says of errors; some providers do so with HTTP 200."""
+    errors = document.get("errors")
+    listed = errors if isinstance(errors, list) else [errors] if errors else []
+    words = [str(_mapping(error).get("detail") or _mapping(error).get("title") or error) for error in listed]
+    return " ".join("; ".join(words).split())[:1000]
 
 
 def _retry_after(response: requests.Response) -> float:

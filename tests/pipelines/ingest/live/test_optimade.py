@@ -336,6 +336,12 @@ def test_a_query_that_can_have_no_answer_is_refused(provider, tmp_path, query, w
     assert not list(tmp_path.glob("*.json*"))
 
 
+def test_an_error_that_comes_as_a_success_is_one(proxy, tmp_path):
+    proxy.fault = lambda *_: Answer(200, body=b'{"data": [], "errors": [{"detail": "the index is being rebuilt"}]}')
+    with pytest.raises(InputError, match="answered with an error: the index is being rebuilt"):
+        fetch(OptimadeQuery(proxy.address), tmp_path)
+
+
 def test_an_address_of_something_else_is_refused(proxy, tmp_path):
     proxy.fault = lambda *_: Answer(200, body=b'{"hello": "world"}')
     with pytest.raises(InputError, match="did not answer with a list of structures; correct the provider's address"):
