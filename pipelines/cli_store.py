@@ -68,7 +68,7 @@ def maintain(
     from store.maintenance import Policy, plan
     from store.maintenance import maintain as do
 
-    lake, policy = _embedded("matstrata maintain"), Policy(keep_snapshots, keep_days, grace_hours)
+    lake, policy = _lake(), Policy(keep_snapshots, keep_days, grace_hours)
     if dry_run:
         done = plan(lake, policy)
     else:
@@ -88,10 +88,17 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the store to a folder, consistent, while others read and write; it appears whole or not at all."""
+    from schemas.errors import InputError
     from store.backup import backup as copy
 
+    lake = _lake()
+    if lake.shared is not None:
+        raise InputError(
+            f"'matstrata backup' copies an embedded store; {lake.address} is shared: use pg_dump for its catalog and "
+            "the versioning of its bucket, or 'matstrata migrate --back' for a copy (docs/shared_store.md)"
+        )
     with progress("copying"):
-        done = copy(_embedded("matstrata backup"), target)
+        done = copy(lake, target)
     if as_json:
         _print_json(asdict(done))
         return
@@ -138,7 +145,7 @@ def doctor(
     from store.doctor import examine
 
     with progress("looking"):
-        found = examine(_embedded("matstrata doctor"), deep=deep)
+        found = examine(_lake(), deep=deep)
     if as_json:
         _print_json(asdict(found) | {"healthy": found.healthy})
     else:
@@ -184,19 +191,6 @@ def _lake() -> Any:
     from store.settings import Settings
 
     return Lake.of(Settings())
-
-
-def _embedded(command: str) -> Any:
-    """The store, for what works on its files: PostgreSQL and S3 have tools of their own for that."""
-    from schemas.errors import InputError
-
-    lake = _lake()
-    if lake.shared is not None:
-        raise InputError(
-            f"'{command}' works on the files of an embedded store; {lake.address} is shared: use pg_dump for its "
-            "catalog and the versioning of its bucket, or 'matstrata migrate --back' for a copy (docs/shared_store.md)"
-        )
-    return lake
 
 
 def _print_json(value: object) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,6 +19,7 @@ from schemas.errors import InputError, WorkError
 from store.catalogs import readable
 from store.checks import conservation
 from store.decoded import damaged
+from store.files import Stored
 from store.hashes import is_changed, recorded_hashes
 from store.inventory import DataFile, data_files, orphaned_files, scheduled_files, size, unregistered_files
 from store.lake import Lake, current_snapshot
@@ -34,7 +34,7 @@ _KEYS = {
     "releases": "name",
     "models": "model_id",
 }  # DuckLake has no keys: what must be unique is looked at here
-_RESTORE = "restore the newest backup ('matstrata restore'); without one, {}"
+_RESTORE = "restore the newest backup ('matstrata restore', or what PostgreSQL and the bucket offer); without one, {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,17 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
         return Diagnosis({"catalog": 0}, (Finding("catalog", True, what, _RESTORE.format("nothing can read them")),))
     if not lake.exists():
         raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
-    broken = list(_catalog(lake))
+    broken = [] if lake.shared else list(_catalog(lake))  # PostgreSQL looks after its pages itself
     if broken:
         return Diagnosis({"catalog": 1}, tuple(broken))
     try:
         with lake.reader() as con:
-            files = data_files(con)
-            findings = list(_data(lake, con, files, deep=deep))
+            files, there = data_files(con), lake.files.listed("")
+            findings = list(_data(lake, con, files, there, deep=deep))
             if not any(finding.damage for finding in findings):  # else counting fails for the same reason
                 findings += _counted(con)
                 findings += _copies(lake, con)
-            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con)]
+            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con, there)]
             looked_at = {
                 "files": len(files),
                 "bytes": sum(file.size for file in files),
@@ -118,10 +118,12 @@ def _catalog(lake: Lake) -> Iterator[Finding]:
         yield Finding("catalog", True, f"{lake.catalog_file} is damaged: {'; '.join(said)}", mend)
 
 
-def _data(lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], *, deep: bool) -> Iterator[Finding]:
+def _data(
+    lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], there: Mapping[str, Stored], *, deep: bool
+) -> Iterator[Finding]:
     newest, hashes = current_snapshot(con), recorded_hashes(lake)
     for file in files:
-        wrong = _wrong_with(lake, file, hashes, deep=deep)
+        wrong = _wrong_with(lake, file, there, hashes, deep=deep)
         if wrong is None:
             continue
         whom = (
@@ -132,39 +134,40 @@ def _data(lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], *, 
         yield Finding(
             "data",
             True,
-            f"{lake.data / file.path} ({file.table}, {file.rows:,} rows) {wrong}; {whom} needs it",
+            f"{lake.files.url(file.name)} ({file.table}, {file.rows:,} rows) {wrong}; {whom} needs it",
             _RESTORE.format("bring the file back from wherever a copy lies, or make the store anew"),
         )
 
 
-def _wrong_with(lake: Lake, file: DataFile, hashes: Mapping[str, str], *, deep: bool) -> str | None:
+def _wrong_with(
+    lake: Lake, file: DataFile, there: Mapping[str, Stored], hashes: Mapping[str, str], *, deep: bool
+) -> str | None:
     """What is wrong with a Parquet file, or None."""
-    path = lake.data / file.path
+    if file.name not in there:
+        return "is missing"
+    found = there[file.name].size
+    if found != file.size:
+        return f"has {found:,} bytes instead of {file.size:,}: it was cut or changed"
     try:
-        found = path.stat().st_size
-        if found != file.size:
-            return f"has {found:,} bytes instead of {file.size:,}: it was cut or changed"
-        with path.open("rb") as stream:
+        with lake.files.open(file.name) as stream:
             stream.seek(-8, 2)
             tail = stream.read()
         changed = is_changed(lake, file.path, hashes)
-    except FileNotFoundError:
-        return "is missing"
     except OSError as error:
         return f"can't be read: {error}"
     if tail[4:] != _PARQUET or int.from_bytes(tail[:4], "little") != file.footer:
         return "has a damaged footer"
     if changed:
         return "was changed since it was written: its SHA-256 is not the recorded one"
-    return _unreadable(path, file) if deep else None
+    return _unreadable(lake, file) if deep else None
 
 
-def _unreadable(path: Path, file: DataFile) -> str | None:
+def _unreadable(lake: Lake, file: DataFile) -> str | None:
     import pyarrow as pa  # deferred: 0.1 s
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as parquet:
+        with lake.files.open(file.name) as stream, pq.ParquetFile(stream) as parquet:
             rows = sum(batch.num_rows for batch in parquet.iter_batches())
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"can't be read to the end: {str(error).splitlines()[0]}"
@@ -245,30 +248,30 @@ def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     for row in _rows(con, "SELECT * FROM models ORDER BY model_id"):
-        file, wrong = lake.root / row["path"], None
+        wrong = None
         try:
-            with file.open("rb") as stream:
+            with lake.files.open(row["path"]) as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
             if found != row["file_sha256"]:
                 wrong = f"has SHA-256 {found[:12]}… instead of {row['file_sha256'][:12]}…"
         except OSError as error:
-            wrong = f"can't be read: {error.strerror}"
+            wrong = f"can't be read: {error.strerror or error}"
         if wrong:
-            what = f"model {row['model_id']} ({row['property']}, {row['source'] or 'ensemble'}): {file} {wrong}"
+            what = f"model {row['model_id']} ({row['property']}, {row['source'] or 'ensemble'}): "
+            what += f"{lake.files.url(row['path'])} {wrong}"
             mend = f"delete the file if it is there, then 'matstrata run {row['property']}' trains it again"
             yield Finding("models", bool(row["serving"]), what, mend)
 
 
-def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    kinds: tuple[tuple[str, Callable[[], list[Path]]], ...] = (
-        ("files that nothing names, left by processes that died", lambda: orphaned_files(lake, con)),
-        ("frozen or half-written files without a row", lambda: unregistered_files(lake, con)),
-        ("files that no snapshot needs any more", lambda: [lake.data / f.path for f in scheduled_files(con)]),
-    )
-    for what, find in kinds:
-        files = find()
-        if files:
-            told = f"{len(files):,} {what}, {size(files):,} bytes, e.g. {files[0]}"
+def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> Iterator[Finding]:
+    kinds = {
+        "files that nothing names, left by processes that died": orphaned_files(con, there),
+        "frozen or half-written files without a row": unregistered_files(con, there),
+        "files that no snapshot needs any more": [file.name for file in scheduled_files(con)],
+    }
+    for what, names in kinds.items():
+        if names:
+            told = f"{len(names):,} {what}, {size(names, there):,} bytes, e.g. {lake.files.url(names[0])}"
             yield Finding("leftovers", False, told, "nothing is wrong; 'matstrata maintain' deletes them after a day")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
+from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
 
 _TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that is there: its size in bytes, and when it was last written."""
+
+    size: int
+    modified: datetime
 
 
 class Files(Protocol):
@@ -53,8 +63,14 @@ class Files(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Write or replace a file at once."""
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """All files below a folder, with their sizes in bytes."""
+    def open(self, name: str) -> BufferedIOBase:
+        """A file to read at any place of it; what ails it is an OSError."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file; nothing happens where there is none."""
+
+    def listed(self, folder: str) -> dict[str, Stored]:
+        """All files below a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +133,37 @@ class LocalFiles:
             with suppress(OSError):  # a folder that can't be written holds no such file
                 partial.unlink(missing_ok=True)
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """All files below a folder, with their sizes in bytes."""
-        return {
-            file.relative_to(self.folder).as_posix(): file.stat().st_size
-            for file in (self.folder / folder).rglob("*")
-            if file.is_file()
-        }
+    def open(self, name: str) -> BufferedIOBase:
+        """An ordinary file."""
+        return (self.folder / name).open("rb")
+
+    def delete(self, name: str) -> None:
+        """Delete a file, and the folders that it leaves empty but for those at the top.
+
+        Raises:
+            WorkError: the disk refuses.
+        """
+        file = self.folder / name
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkError(f"{file} can't be deleted: {error}; what came before is done, run it again") from error
+        with suppress(OSError):  # not empty, or gone
+            for parent in file.parents:
+                if parent.parent == self.folder:
+                    break
+                parent.rmdir()
+
+    def listed(self, folder: str) -> dict[str, Stored]:
+        """All files below a folder; others may make and delete some meanwhile."""
+        found = {}
+        for file in (self.folder / folder).rglob("*"):
+            with suppress(FileNotFoundError):
+                if file.is_file():
+                    facts = file.stat()
+                    modified = datetime.fromtimestamp(facts.st_mtime, UTC)
+                    found[file.relative_to(self.folder).as_posix()] = Stored(facts.st_size, modified)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,17 +239,31 @@ class S3Files:
         except OSError as error:
             raise self._unreachable(error) from error
 
-    def sizes(self, folder: str) -> dict[str, int]:
-        """All objects below a folder, with their sizes in bytes."""
+    def open(self, name: str) -> BufferedIOBase:
+        """An object, of which only what is read is fetched."""
+        return _filesystem().open_input_file(self._key(name))
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        try:
+            _filesystem().delete_file(self._key(name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def listed(self, folder: str) -> dict[str, Stored]:
+        """All objects below a folder."""
         import pyarrow.fs as pafs  # deferred: 0.1 s
 
-        selector = pafs.FileSelector(self._key(folder), recursive=True, allow_not_found=True)
+        selector = pafs.FileSelector(self._key(folder).rstrip("/"), recursive=True, allow_not_found=True)
         try:
             found = _filesystem().get_file_info(selector)
         except OSError as error:
             raise self._unreachable(error) from error
         root = self._key("")
-        return {info.path.removeprefix(root): info.size for info in found if info.type == pafs.FileType.File}
+        files = (info for info in found if info.type == pafs.FileType.File)
+        return {info.path.removeprefix(root): Stored(info.size, info.mtime) for info in files}
 
     def _key(self, name: str) -> str:
         return f"{self.address.removeprefix('s3://')}/{name}"

@@ -5,17 +5,17 @@ Not here: what is wrong with them (`store.doctor`), nor what may go (`store.main
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 
 import duckdb
 
 from store.catalogs import CATALOG
-from store.lake import Lake
+from store.files import Stored
 
 META = f"__ducklake_metadata_{CATALOG}"  # where DuckLake attaches its catalog's own tables
+_DATA = "data/"
 FROZEN = {"training_sets": "training_set_id", "models": "model_id"}  # tables, also folders: files are named by the key
 
 
@@ -37,6 +37,11 @@ class DataFile:
     begin: int
     end: int | None
 
+    @property
+    def name(self) -> str:
+        """The file's name in the store."""
+        return _DATA + self.path
+
     def seen_by(self, snapshot: int) -> bool:
         """Whether a snapshot reads this file."""
         return self.begin <= snapshot and (self.end is None or snapshot < self.end)
@@ -49,6 +54,11 @@ class Scheduled:
     number: int
     path: str
     since: datetime
+
+    @property
+    def name(self) -> str:
+        """The file's name in the store."""
+        return _DATA + self.path
 
 
 def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
@@ -88,31 +98,32 @@ def forget_scheduled(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> 
     con.execute(f"DELETE FROM {META}.ducklake_files_scheduled_for_deletion WHERE data_file_id IN ({listed})")
 
 
-def orphaned_files(lake: Lake, con: duckdb.DuckDBPyConnection) -> list[Path]:
-    """Parquet files that nothing names: written by a process that died before it committed, or by one at work now."""
-    known = {file.path for file in data_files(con)} | {file.path for file in scheduled_files(con)}
-    return sorted(file for file in lake.data.rglob("*.parquet") if file.relative_to(lake.data).as_posix() not in known)
+def orphaned_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
+    """Parquet files that nothing names: written by a process that died before it committed, or by one at work now.
+
+    Args:
+        con: knows what is named.
+        there: the store's files.
+    """
+    known = {file.name for file in data_files(con)} | {file.name for file in scheduled_files(con)}
+    return sorted(name for name in there if name.startswith(_DATA) and name.endswith(".parquet") and name not in known)
 
 
-def unregistered_files(lake: Lake, con: duckdb.DuckDBPyConnection) -> list[Path]:
-    """Frozen training sets and models without a row, and what died half-written; or is being made now."""
-    found = {file for file in lake.root.rglob("*.partial") if file.is_file() and lake.data not in file.parents}
+def unregistered_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
+    """Frozen training sets and models without a row, and what died half-written; or is being made now.
+
+    Args:
+        con: knows which have a row.
+        there: the store's files.
+    """
+    found = {name for name in there if name.endswith(".partial") and not name.startswith(_DATA)}
     for table, key in FROZEN.items():
         known = {name for (name,) in con.execute(f"SELECT DISTINCT {key} FROM {table}").fetchall()}
-        folder = lake.root / table
-        found |= {
-            file
-            for file in folder.rglob("*")
-            if file.is_file() and file.relative_to(folder).parts[0].partition(".")[0] not in known
-        }
+        inside = (name for name in there if name.startswith(f"{table}/"))
+        found |= {name for name in inside if name.split("/")[1].partition(".")[0] not in known}
     return sorted(found)
 
 
-def size(files: list[Path]) -> int:
-    """Bytes of files; one that vanished meanwhile has none."""
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-def older_than(files: list[Path], moment: datetime) -> list[Path]:
-    """Those last written before a moment."""
-    return [file for file in files if file.exists() and datetime.fromtimestamp(file.stat().st_mtime, UTC) < moment]
+def size(names: Iterable[str], there: Mapping[str, Stored]) -> int:
+    """Bytes of files; one that is gone has none."""
+    return sum(there[name].size for name in names if name in there)

@@ -12,20 +12,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import duckdb
 
 from schemas.errors import WorkError
 from store.catalogs import CATALOG
+from store.files import Stored
 from store.inventory import (
     DataFile,
     data_files,
     forget_scheduled,
-    older_than,
     orphaned_files,
     scheduled_files,
     size,
@@ -80,11 +79,12 @@ def plan(lake: Lake, policy: Policy) -> Maintained:
         pinned, kept, expired = _snapshots(con, policy)
         files = data_files(con)
         unneeded = [file for file in files if not any(file.seen_by(snapshot) for snapshot in kept)]
-        waiting, due = _unused(lake, con, policy)
+        there = lake.files.listed("")
+        waiting, due = _unused(con, there, policy)
         live = [file for file in files if file not in unneeded]
     freed = Space(len(unneeded), sum(file.size for file in unneeded))
-    later = Space(len(waiting) + freed.files, size(waiting) + freed.bytes)
-    now = Space(len(due), size(due))
+    later = Space(len(waiting) + freed.files, size(waiting, there) + freed.bytes)
+    now = Space(len(due), size(due, there))
     if not policy.grace_hours:
         now, later = Space(now.files + later.files, now.bytes + later.bytes), Space(0, 0)
     return Maintained(tuple(expired), len(kept), pinned, freed, _mergeable(live).total(), now, later)
@@ -192,14 +192,15 @@ def _fingerprints(
     return found
 
 
-def _unused(lake: Lake, con: duckdb.DuckDBPyConnection, policy: Policy) -> tuple[list[Path], list[Path]]:
+def _unused(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored], policy: Policy) -> tuple[list[str], list[str]]:
     """The files that nothing needs: those within their grace, and those whose grace is over."""
     limit = _limit(policy)
-    scheduled = scheduled_files(con)
-    strays = [*orphaned_files(lake, con), *unregistered_files(lake, con)]
-    due = [lake.data / file.path for file in scheduled if file.since < limit] + older_than(strays, limit)
-    unused = [*(lake.data / file.path for file in scheduled), *strays]
-    return sorted(set(unused) - set(due)), due
+    scheduled = [file for file in scheduled_files(con) if file.name in there]
+    strays = [*orphaned_files(con, there), *unregistered_files(con, there)]
+    due = {file.name for file in scheduled if file.since < limit} | {
+        name for name in strays if there[name].modified < limit
+    }
+    return sorted({*(file.name for file in scheduled), *strays} - due), sorted(due)
 
 
 def _limit(policy: Policy) -> datetime:
@@ -215,17 +216,12 @@ def _clean(lake: Lake, policy: Policy) -> tuple[Space, Space]:
     killed between leaves rows of files that are gone, which the next one removes.
     """
     with lake.commit("maintain: delete unused files") as transaction:
-        waiting, due = _unused(lake, transaction.con, policy)
-        freed = Space(sum(file.exists() for file in due), size(due))
-        for file in due:
-            try:
-                file.unlink(missing_ok=True)
-            except OSError as error:
-                raise WorkError(f"{file} can't be deleted: {error}; what came before is done, run it again") from error
-        gone = [file.number for file in scheduled_files(transaction.con) if not (lake.data / file.path).exists()]
+        there = lake.files.listed("")
+        waiting, due = _unused(transaction.con, there, policy)
+        for name in due:
+            lake.files.delete(name)
+        left = there.keys() - set(due)
+        gone = [file.number for file in scheduled_files(transaction.con) if file.name not in left]
         if gone:
             forget_scheduled(transaction.con, gone)
-        for folder in sorted((path for path in lake.data.rglob("*") if path.is_dir()), reverse=True):
-            with suppress(OSError):  # not empty
-                folder.rmdir()
-    return freed, Space(len(waiting), size(waiting))
+    return Space(len(due), size(due, there)), Space(len(waiting), size(waiting, there))

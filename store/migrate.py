@@ -70,8 +70,7 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
         if done and _digests(target) != rows:
             raise InputError(f"{target.address} holds a store already; migrate into an empty database and folder")
         target.files.prepare()
-        wanted = {name: size for folder in _FOLDERS for name, size in source.files.sizes(folder).items()}
-        there = {name: size for folder in _FOLDERS for name, size in target.files.sizes(folder).items()}
+        wanted, there = _sizes(source), _sizes(target)
         foreign = sorted(there.keys() - wanted.keys())
         if foreign:
             raise InputError(
@@ -100,6 +99,10 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
         len(missing),
         {name: count for name, (count, _) in rows.items()},
     )
+
+
+def _sizes(lake: Lake) -> dict[str, int]:
+    return {name: file.size for folder in _FOLDERS for name, file in lake.files.listed(folder).items()}
 
 
 def _compare(target: Lake, rows: Mapping[str, tuple[int, int]]) -> None:

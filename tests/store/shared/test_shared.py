@@ -14,13 +14,17 @@ import pyarrow as pa
 import pytest
 
 from schemas.errors import InputError, WorkError
+from store import doctor, releases
 from store.lake import Lake
+from store.maintenance import Policy, maintain, plan
 from store.models import content
 from store.query import connect_locked, query
 from store.settings import Settings, describe
 from store.status import summarise
 from store.training_sets import TrainingSet, freeze, training_set_path
 from tests import servers
+
+ALL_AT_ONCE = Policy(keep_snapshots=1, keep_days=0, grace_hours=0)
 
 WRITER = """
 import os, signal, sys, time
@@ -75,7 +79,7 @@ def test_a_commit_is_a_snapshot_or_nothing(shared):
 
 def test_parquet_lies_in_the_bucket_and_nothing_on_this_machine(shared):
     add(shared, *(f"x{i:06}" for i in range(20_000)))
-    assert [name for name in shared.files.sizes("data") if name.endswith(".parquet")]
+    assert [name for name in shared.files.listed("data") if name.endswith(".parquet")]
     assert sorted(path.name for path in shared.root.rglob("*") if path.is_file()) == ["write.lock", "write.turn"]
 
 
@@ -89,6 +93,47 @@ def test_training_sets_and_models_are_shared(shared):
     assert content(elsewhere, {"path": "models/m.skops"})[0] == b"model"
     with pytest.raises(InputError, match="gone"):
         content(elsewhere, {"path": "models/other.skops"})
+
+
+def test_it_is_maintained_and_examined_as_an_embedded_one_is(shared):
+    for i in range(8):
+        add(shared, *(f"x{i}-{j}" for j in range(3)))
+    pinned = releases.create(shared, "v1").snapshot
+    with shared.commit("correct") as transaction:
+        transaction.con.execute("DELETE FROM materials WHERE material_id LIKE 'x1-%'")
+    strays = ["data/main/materials/ducklake-stray.parquet", "models/half.skops.partial"]
+    for stray in strays:
+        shared.files.write(stray, b"half")
+    newest = materials(shared)
+    planned = plan(shared, ALL_AT_ONCE)
+    done = maintain(shared, ALL_AT_ONCE)
+    assert done.expired == planned.expired != ()
+    assert done.merged > 1
+    assert done.deleted.files > len(strays)
+    there = shared.files.listed("")
+    assert not there.keys() & set(strays)
+    assert materials(shared) == newest
+    with shared.reader(pinned) as con:
+        assert con.execute("SELECT count(*) FROM materials").fetchall() == [(24,)]
+    diagnosis = doctor.examine(shared, deep=True)
+    assert diagnosis.findings == ()
+    assert maintain(shared, ALL_AT_ONCE).deleted.files == 0
+    lost, cut = sorted(name for name in there if name.startswith("data/main/materials/"))[:2]
+    shared.files.delete(lost)
+    shared.files.write(cut, b"PAR1PAR1")
+    wrong = [finding.what for finding in doctor.examine(shared).findings if finding.damage]
+    assert [shared.files.url(name) in what for name, what in zip((lost, cut), wrong, strict=True)] == [True, True]
+    assert "is missing" in wrong[0]
+    assert "has 8 bytes instead of" in wrong[1]
+
+
+def test_unneeded_objects_wait_for_their_grace(shared):
+    for i in range(4):
+        add(shared, f"m{i}")
+    done = maintain(shared, Policy(keep_snapshots=1, keep_days=0, grace_hours=2))
+    assert (done.deleted.files, done.waiting.files) == (0, 4)
+    assert maintain(shared, ALL_AT_ONCE).deleted.files == 4
+    assert len(materials(shared)) == 4
 
 
 def test_several_writing_processes_lose_nothing(shared, tmp_path):
@@ -179,7 +224,7 @@ def test_keys_are_neither_kept_nor_shown(shared, postgres, capfd):
         text=True,
     ).stdout
     said += [dump, *capfd.readouterr()]
-    said += [shared.files.read(name).decode("latin-1") for name in shared.files.sizes("")]
+    said += [shared.files.read(name).decode("latin-1") for name in shared.files.listed("")]
     assert "ducklake_snapshot" in dump
     quoted = shared.shared.catalog.split(":")[2].rpartition("@")[0]
     for text in said:
