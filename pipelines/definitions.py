@@ -17,7 +17,7 @@ from pipelines.defs.resources import StoreResource
 from pipelines.defs.sources import observations_asset, record_unchanged, source_spec
 from pipelines.defs.structures import structures_asset
 from pipelines.descriptors.catalogue import FEATURE_SETS
-from pipelines.ingest.sources import contracts, get_contract, known_sources
+from pipelines.ingest.sources import contracts, get_contract, known_sources, sound_contracts
 from schemas.ensembles import EnsembleSpec, ensembles
 from store.lake import Lake
 from store.settings import Settings
@@ -81,7 +81,7 @@ def refresh_sources(sources: Sequence[str], unchanged: Sequence[str]) -> dict[st
         due = [get_contract(source) for source in sources if source not in recorded]
         assets = [*(observations_asset(contract) for contract in due), materials_asset(known_sources())]
         if any(get_contract(source).columns.structure for source in sources):
-            assets.append(structures_asset(contracts().values()))
+            assets.append(structures_asset(sound_contracts()))
         result = (
             dg.Definitions(assets=assets, resources=_RESOURCES, executor=_EXECUTOR)
             .resolve_implicit_global_asset_job_def()

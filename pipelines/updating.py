@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
 from pipelines.ingest.beside import process_beside
+from pipelines.ingest.files import UnlocatedError
+from pipelines.ingest.records import SourceFile
 from pipelines.ingest.refresh import unchanged
-from pipelines.ingest.sources import get_contract, locate_sources
+from pipelines.ingest.sources import get_contract, known_sources, locate_sources
+from schemas.contracts import Contract
+from schemas.errors import InputError
 from store.lake import Lake
 from store.settings import Settings
 
@@ -19,14 +23,44 @@ def bring_up_to_date(sources: Iterable[str]) -> dict[str, str]:
         The sources that failed, and why; the others are up to date.
 
     Raises:
-        InputError: a source is unknown, or files can't be had; one error names them all.
+        InputError: a source is unknown; or all fail for their contracts or for files that can't be had.
     """
     with ExitStack() as validating:
         validating.enter_context(process_beside())
-        contracts = {source: get_contract(source) for source in sources}
-        same = unchanged(Lake.of(Settings()), contracts, locate_sources(contracts))
+        contracts, failed = _read(dict.fromkeys(sources))
+        files = _locate(contracts, failed)
+        contracts = {source: contracts[source] for source in files}
+        same = unchanged(Lake.of(Settings()), contracts, files)
         if len(same) == len(contracts):
             validating.close()  # there is nothing to validate
         from pipelines.definitions import refresh_sources  # deferred: 3 s, Dagster
 
-        return refresh_sources(list(contracts), same)
+        return failed | refresh_sources(list(contracts), same)
+
+
+def _read(sources: Iterable[str]) -> tuple[dict[str, Contract], dict[str, str]]:
+    """The contracts of sources, and those that are not valid, with what is wrong."""
+    contracts: dict[str, Contract] = {}
+    failed: dict[str, str] = {}
+    for source in sources:
+        try:
+            contracts[source] = get_contract(source)
+        except InputError as error:
+            if source not in known_sources():
+                raise
+            failed[source] = str(error)
+    if failed and not contracts:
+        raise InputError("; ".join(failed.values()))
+    return contracts, failed
+
+
+def _locate(contracts: Mapping[str, Contract], failed: dict[str, str]) -> Mapping[str, tuple[SourceFile, ...]]:
+    """The files of all sources that have theirs; the others are added to `failed`, with the reason."""
+    while True:
+        wanted = [source for source in contracts if source not in failed]
+        try:
+            return locate_sources(wanted)
+        except UnlocatedError as error:
+            failed |= error.reasons
+            if not contracts.keys() - failed.keys():
+                raise

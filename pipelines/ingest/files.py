@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +21,14 @@ from schemas.contracts import FileLocation
 from schemas.errors import InputError, WorkError
 
 log = logging.getLogger("matstrata.ingest")
+
+
+class UnlocatedError(InputError):
+    """Files of some sources can't be had; `reasons` says which sources these are, with a sentence for each."""
+
+    def __init__(self, message: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 def locate(files: Sequence[FileLocation], *, cache: Path, mirrors: Sequence[Path]) -> tuple[SourceFile, ...]:
@@ -38,18 +46,35 @@ def locate_all(
     interface answers is asked for anew when it has grown old.
 
     Raises:
-        InputError: a file is missing, has another hash than the contract says, or can't be had; one error names
+        UnlocatedError: a file is missing, has another hash than the contract says, or can't be had; one error names
             all the files that can't be had, of all sources.
-        WorkError: the cache folder can't be written.
+        WorkError: the cache folder can't be written; or the interface that the only source asks does not answer.
     """
     shelves = _Mirrors(mirrors, index=cache / "mirrors.json")
     wanted = dict.fromkeys(location for locations in sources.values() for location in locations)
-    live = [location for location in wanted if location.is_live]
-    paths = {location: _on_this_machine(location, cache, shelves) for location in wanted if not location.is_live}
+    paths: dict[FileLocation, Path | None] = {}
+    lacking: dict[FileLocation, str] = {}
+    for location in sorted(wanted, key=lambda location: location.is_live):
+        try:
+            paths[location] = answer(location, cache / "live") if location.is_live else _here(location, cache, shelves)
+        except (InputError, WorkError) as error:
+            if isinstance(error, WorkError) and len(sources) == 1:
+                raise
+            lacking[location] = str(error)
     shelves.remember()
-    paths |= {location: answer(location, cache / "live") for location in live}
-    _download_all([location for location, path in paths.items() if path is None], cache, shelves)
-    found = {location: _source_files(location, path or _place(location, cache)) for location, path in paths.items()}
+    if lacking:
+        raise _unlocated(sources, lacking, "; ".join)
+    absent = [location for location, path in paths.items() if path is None]
+    if lacking := _download_all(absent, cache, shelves):
+        raise _unlocated(sources, lacking, _unobtainable)
+    found: dict[FileLocation, tuple[SourceFile, ...]] = {}
+    for location, path in paths.items():
+        try:
+            found[location] = _source_files(location, path or _place(location, cache))
+        except InputError as error:
+            lacking[location] = str(error)
+    if lacking:
+        raise _unlocated(sources, lacking, "; ".join)
     return {
         source: tuple(file for location in locations for file in found[location])
         for source, locations in sources.items()
@@ -69,7 +94,29 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"file {path} can't be read ({error.strerror}); check its path and permissions") from error
 
 
-def _on_this_machine(location: FileLocation, cache: Path, shelves: _Mirrors) -> Path | None:
+def _unlocated(
+    sources: Mapping[str, Sequence[FileLocation]],
+    lacking: Mapping[FileLocation, str],
+    sentence: Callable[[Iterable[str]], str],
+) -> UnlocatedError:
+    """The error for what is lacking, as a whole and by source."""
+    of_source = {
+        source: [lacking[location] for location in dict.fromkeys(locations) if location in lacking]
+        for source, locations in sources.items()
+    }
+    reasons = {source: sentence(words) for source, words in of_source.items() if words}
+    return UnlocatedError(sentence(dict.fromkeys(lacking.values())), reasons)
+
+
+def _unobtainable(wanted: Iterable[str]) -> str:
+    return (
+        "these files are wanted, but neither in the cache nor in a mirror, and can't be downloaded: "
+        f"{'; '.join(wanted)}. Connect to the network and run again, or download them on another machine and set "
+        "MATSTRATA_MIRROR to the folder that holds them"
+    )
+
+
+def _here(location: FileLocation, cache: Path, shelves: _Mirrors) -> Path | None:
     """The verified file, or None if it has a URL and is not on this machine."""
     if location.url is None:
         path = location.path or _bundled(location.bundled or "")
@@ -186,44 +233,36 @@ def _unwritable(cache: Path, error: OSError) -> WorkError:
     )
 
 
-def _download_all(absent: Sequence[FileLocation], cache: Path, shelves: _Mirrors) -> None:
-    """Download what is absent to its place in the cache.
+def _download_all(absent: Sequence[FileLocation], cache: Path, shelves: _Mirrors) -> dict[FileLocation, str]:
+    """Download what is absent to its place in the cache; the files that could not be had, and why not.
 
     A host that could not be reached is not tried again, so that being offline shows within seconds.
-
-    Raises:
-        InputError: names every file that could not be had, and why not.
     """
     if not absent:
-        return
+        return {}
     import requests  # deferred: 0.2 s
 
     unreachable: set[str] = set()
-    wanted: list[str] = []
+    wanted: dict[FileLocation, str] = {}
     for location in absent:
         host = urlsplit(location.url or "").netloc
         if host in unreachable:
-            wanted.append(_want(location, f"{host} can't be reached", shelves))
+            wanted[location] = _want(location, f"{host} can't be reached", shelves)
             continue
         try:
             download(location.url or "", location.sha256 or "", _place(location, cache))
         except requests.HTTPError as error:
-            wanted.append(_want(location, f"the server answered {str(error).partition(' for url')[0]}", shelves))
+            wanted[location] = _want(location, f"the server answered {str(error).partition(' for url')[0]}", shelves)
         except requests.ConnectionError:
             unreachable.add(host)
-            wanted.append(_want(location, f"{host} can't be reached", shelves))
+            wanted[location] = _want(location, f"{host} can't be reached", shelves)
         except requests.RequestException as error:
-            wanted.append(_want(location, f"the download broke off: {error}", shelves))
+            wanted[location] = _want(location, f"the download broke off: {error}", shelves)
         except ValueError as error:  # pooch: names the expected and the actual hash
-            wanted.append(_want(location, str(error).partition(". ")[0], shelves))
+            wanted[location] = _want(location, str(error).partition(". ")[0], shelves)
         except OSError as error:
             raise _unwritable(cache, error) from error
-    if wanted:
-        raise InputError(
-            "these files are wanted, but neither in the cache nor in a mirror, and can't be downloaded: "
-            f"{'; '.join(wanted)}. Connect to the network and run again, or download them on another machine and set "
-            "MATSTRATA_MIRROR to the folder that holds them"
-        )
+    return wanted
 
 
 def _want(location: FileLocation, problem: str, shelves: _Mirrors) -> str:

@@ -6,6 +6,7 @@ Not here: what a contract says (`schemas.contracts`), nor how files are found (`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pipelines.ingest.files import locate, locate_all
@@ -24,6 +25,15 @@ def known_sources() -> list[str]:
 def contracts() -> Mapping[str, Contract]:
     """The contracts of all known sources."""
     return {source: read_contract(path) for source, path in _paths().items()}
+
+
+def sound_contracts() -> list[Contract]:
+    """The contracts of all known sources but those that are not valid."""
+    found = []
+    for path in _paths().values():
+        with suppress(InputError):
+            found.append(read_contract(path))
+    return found
 
 
 def get_contract(source: str) -> Contract:

@@ -108,7 +108,25 @@ def test_a_source_that_is_sound_again_passes_its_check_again(update) -> None:
     assert validation()
 
 
-def test_an_unknown_source_ends_it_at_once(home: Path, pristine: Path, tmp_path: Path) -> None:
-    (tmp_path / "contracts").mkdir()
+def test_an_unknown_source_ends_it_at_once(update) -> None:
     with pytest.raises(InputError, match="unknown source 'nowhere'"):
-        bring_up_to_date(["nowhere"])
+        bring_up_to_date(["lab", "nowhere"])
+
+
+def test_a_source_without_its_file_or_with_a_broken_contract_costs_no_other(update, tmp_path: Path) -> None:
+    folder = tmp_path / "contracts"
+    (folder / "gone.yaml").write_text(CONTRACT.replace("lab", "gone"), encoding="utf-8")
+    (folder / "broken.yaml").write_text("source: [", encoding="utf-8")
+    (folder / "bare.yaml").write_text(CONTRACT.replace("lab.csv", "bare").replace("lab", "bare"), encoding="utf-8")
+    (folder / "bare").mkdir()
+    (folder / "lab.csv").write_text("formula,gap\nGaN,3.4\n", encoding="utf-8")
+    failed = bring_up_to_date(["bare", "broken", "gone", "lab"])
+    assert failed.keys() == {"bare", "broken", "gone"}
+    assert "broken.yaml can't be read" in failed["broken"]
+    assert "holds no file" in failed["bare"]
+    assert f"file {folder / 'gone.csv'} does not exist" in failed["gone"]
+    assert materialised()[0][1:] == (1, 1)
+    with pytest.raises(InputError, match=r"gone\.csv does not exist"):
+        bring_up_to_date(["gone"])
+    with pytest.raises(InputError, match=r"broken\.yaml can't be read"):
+        bring_up_to_date(["broken"])
