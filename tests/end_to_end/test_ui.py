@@ -140,11 +140,8 @@ def _launch(ui: Ui, job: str) -> str:
         time.sleep(2)
 
 
-def test_the_job_launched_there_makes_the_store_that_the_command_makes(
-    finished: tuple[Workplace, str], tmp_path: Path
-) -> None:
-    by_command, _ = finished
-    by_ui = Workplace(tmp_path, {})
+def test_the_job_launched_there_makes_the_store_that_the_command_makes(small: Workplace, tmp_path: Path) -> None:
+    by_command, by_ui = small, Workplace(tmp_path, small.variables)
     with serve(by_ui) as served:
         assert _launch(served, "refractive_index") == "SUCCESS"
     assert (by_ui.store / "reports" / "refractive_index.html").stat().st_size > 100_000
