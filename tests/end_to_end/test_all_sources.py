@@ -51,6 +51,12 @@ class TestEverything:
             assert (row["seen"], row["refused"], row["in_both"]) == (row["rows_accepted"], row["rows_rejected"], 0), row
             assert row["lines"] == row["refused"], row
 
+    def test_each_of_seven_thousand_perovskites_has_a_protostructure(self, everything: Workplace) -> None:
+        (found,) = everything.rows(
+            "SELECT count(*) AS n, count(protostructure) AS named FROM structures WHERE source = 'perov_5'"
+        )
+        assert found == {"n": 7572, "named": 7572}
+
     def test_a_second_refresh_makes_no_snapshot(self, everything: Workplace) -> None:
         before = everything.snapshot()
         everything.run("refresh")
