@@ -16,6 +16,11 @@ settings.register_profile("untimed", settings(), deadline=None, suppress_health_
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first (what starts servers and whole jobs), so that at the end no process waits for another's."""
+    items.sort(key=lambda item: item.path.parent.name not in ("end_to_end", "stress", "shared"))
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an initialised, empty store; copy it, don't write to it."""
