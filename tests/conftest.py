@@ -16,9 +16,18 @@ settings.register_profile("untimed", settings(), deadline=None, suppress_health_
 settings.load_profile("untimed")
 
 
+FIRST = ("test_main_job.py", "test_all_sources.py", "test_band_gap.py")  # minutes each; others wait for the main job
+THEN = ("end_to_end", "stress", "shared")  # folders of tests that start servers and whole jobs
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first (what starts servers and whole jobs), so that at the end no process waits for another's."""
-    items.sort(key=lambda item: item.path.parent.name not in ("end_to_end", "stress", "shared"))
+    """Long files first, so that no test process waits for another's at the end."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name, folder = item.path.name, item.path.parent.name
+        return FIRST.index(name) if name in FIRST else len(FIRST), folder not in THEN
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
