@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, str]:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The main job on a part of its data (`part`), for tests that run it again; copy it, don't write to it."""
+    """The main job on a part of its data (`part`), for tests that run it again; a test that changes it copies it."""
 
     def make(folder: Path) -> str:
         (folder / "contracts").mkdir()
