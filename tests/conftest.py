@@ -16,6 +16,20 @@ settings.register_profile("untimed", settings(), deadline=None, suppress_health_
 settings.load_profile("untimed")
 
 
+FIRST = ("test_main_job.py", "test_all_sources.py", "test_band_gap.py")  # minutes each; others wait for the main job
+THEN = ("end_to_end", "stress", "shared")  # folders of tests that start servers and whole jobs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no test process waits for another's at the end."""
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name, folder = item.path.name, item.path.parent.name
+        return FIRST.index(name) if name in FIRST else len(FIRST), folder not in THEN
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an initialised, empty store; copy it, don't write to it."""

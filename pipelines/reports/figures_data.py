@@ -41,7 +41,8 @@ def periodic_coverage(counts: Mapping[str, int]) -> Figure:
     zero = 0.35 / (top + 0.35)
     stops = ["#DCEBF7", "#A9D1EC", SKY, "#2B8CC4", BLUE, "#003B5C"]
     scale = [[0, "#F1F1EF"], [zero * 0.9, "#F1F1EF"]]
-    scale += [[zero * 0.9 + (1 - zero * 0.9) * step / (len(stops) - 1), stop] for step, stop in enumerate(stops)]
+    places = np.linspace(zero * 0.9, 1, len(stops)).tolist()  # a sum of steps could be rounded beyond 1
+    scale += [[place, stop] for place, stop in zip(places, stops, strict=True)]
     figure.add_heatmap(
         z=colour, x=list(range(COLUMNS + 1)), y=edges, zmin=-0.35, zmax=top, xgap=2, ygap=2, colorscale=scale,
         text=text, texttemplate="%{text}", textfont={"size": 12}, customdata=hover, hoverongaps=False,

@@ -1,13 +1,15 @@
-"""What the tests of the whole share: a fresh workplace, the main job run once."""
+"""What the tests of the whole share: a fresh workplace, and the main job, run once for all test processes."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from tests.end_to_end.part import write_part
 from tests.end_to_end.workplace import Workplace
 
 
@@ -18,14 +20,34 @@ def workplace(tmp_path: Path) -> Workplace:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, str]:
-    """The main job, run once from nothing, whichever test process needs it first; with what it printed."""
-    shared = tmp_path_factory.getbasetemp()
+    """The main job, run from nothing, with what it printed."""
+    folder, printed = _once(tmp_path_factory, "main_job", lambda folder: Workplace(folder, {}).run("run"))
+    return Workplace(folder, {}), printed
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The main job on a part of its data (`part`), for tests that run it again; a test that changes it copies it."""
+
+    def make(folder: Path) -> str:
+        (folder / "contracts").mkdir()
+        write_part(folder / "contracts")
+        return place(folder).run("run")
+
+    def place(folder: Path) -> Workplace:
+        return Workplace(folder, {"MATSTRATA_CONTRACTS": str(folder / "contracts")})
+
+    return place(_once(tmp_path_factory, "small_job", make)[0])
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> tuple[Path, str]:
+    """A folder that is made by whichever test process needs it first; with what was said of it."""
+    shared = factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
-    place, printed = Workplace(shared / "main_job", {}), shared / "main_job.txt"
-    with FileLock(shared / "main_job.lock"):
-        if not printed.exists():
-            place.folder.mkdir(exist_ok=True)
-            said = place.run("run")
-            printed.write_text(said, encoding="utf-8")
-    return place, printed.read_text(encoding="utf-8")
+    folder, said = shared / name, shared / f"{name}.txt"
+    with FileLock(shared / f"{name}.lock"):
+        if not said.exists():
+            folder.mkdir()
+            said.write_text(make(folder), encoding="utf-8")
+    return folder, said.read_text(encoding="utf-8")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-import lzma
 import re
-import tarfile
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from pipelines.predictor import Predictor
 from store import FeatureStore
-from tests.end_to_end.workplace import PROJECT, Workplace
+from tests.end_to_end.part import write_part
+from tests.end_to_end.workplace import Workplace
 
 pytestmark = pytest.mark.slow
 
 Finished = tuple[Workplace, str]
-CONTRACTS = PROJECT / "schemas" / "sources"
 
 
 def test_it_ends_with_a_summary_that_tells_where_to_go(finished: Finished) -> None:
@@ -37,7 +33,7 @@ def test_it_ends_with_a_summary_that_tells_where_to_go(finished: Finished) -> No
 def test_its_three_queries_work(finished: Finished) -> None:
     place, printed = finished
     queries = re.findall(r'sql "(.+?)"\s*$', printed, flags=re.MULTILINE)
-    assert all(place.rows(query) for query in queries)
+    assert all(_printed_rows(place, query) for query in queries)
 
 
 def test_every_record_is_accepted_or_rejected(finished: Finished) -> None:
@@ -165,12 +161,11 @@ def test_a_second_run_finds_nothing_to_do(finished: Finished) -> None:
     assert files == {path: path.stat().st_mtime_ns for path in files}
 
 
-def test_a_touched_value_remakes_only_what_depends_on_it(finished: Finished, tmp_path: Path) -> None:
-    done, _ = finished
+def test_a_touched_value_remakes_only_what_depends_on_it(small: Workplace, tmp_path: Path) -> None:
     contracts = tmp_path / "contracts"
     contracts.mkdir()
-    _touch_one_value(contracts)
-    place = done.copy_to(tmp_path, MATSTRATA_CONTRACTS=str(contracts))
+    write_part(contracts, touched=True)
+    place = small.copy_to(tmp_path, MATSTRATA_CONTRACTS=str(contracts))
     before = place.snapshot()
     models = {row["source"]: row["model_id"] for row in place.rows("SELECT source, model_id FROM models WHERE serving")}
     place.run("run")
@@ -187,29 +182,6 @@ def test_a_touched_value_remakes_only_what_depends_on_it(finished: Finished, tmp
     assert after["refractiveindex_info"] != models["refractiveindex_info"]
     assert after[None] != models[None]
     assert place.value(f"SELECT count(*) AS n FROM predictions WHERE model_id <> '{after[None]}'") == 0
-
-
-def _touch_one_value(contracts: Path) -> None:
-    """A copy of the bundled archive in which a Sellmeier coefficient of CsCl, of which there is one file, is larger."""
-    package = find_spec("matminer")
-    assert package is not None
-    assert package.origin is not None
-    archive = Path(package.origin).parent / "utils/data_files/optical_polyanskiy/database.tar.xz"
-    with (
-        tarfile.open(archive) as source,
-        lzma.open(contracts / "database.tar.xz", "wb", preset=0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as copy,
-    ):
-        for member in source:
-            content = source.extractfile(member).read() if member.isfile() else b""
-            if member.name.endswith("CsCl/Li.yml"):
-                assert content.count(b"0.98369") == 1
-                content = content.replace(b"0.98369", b"1.08369")
-            member.size = len(content)
-            copy.addfile(member, io.BytesIO(content))
-    contract = yaml.safe_load((CONTRACTS / "refractiveindex_info.yaml").read_text(encoding="utf-8"))
-    contract["files"] = [{"path": "database.tar.xz"}]
-    (contracts / "refractiveindex_info.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
 
 
 def test_predict_answers_with_interval_reasons_and_citations(finished: Finished) -> None:
@@ -254,7 +226,7 @@ def test_sql_prints_every_format(finished: Finished) -> None:
     lines = place.run("sql", statement, "--format", "csv").splitlines()
     assert lines[0] == "material_id,elements,value"
     assert len(lines) == 4
-    rows = place.rows(statement)
+    rows = _printed_rows(place, statement)
     assert isinstance(rows[0]["elements"], list)
     file = place.folder / "result.parquet"
     place.run("sql", statement, "--format", "parquet", "--output", str(file))
@@ -308,13 +280,13 @@ def test_a_tampered_model_is_refused(finished: Finished, tmp_path: Path) -> None
 
 def test_json_has_null_where_it_has_no_word(finished: Finished) -> None:
     place, _ = finished
-    assert place.rows("SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE, 1] AS b") == [{"a": None, "b": [None, 1.0]}]
+    assert _printed_rows(place, "SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE, 1] AS b") == [{"a": None, "b": [None, 1.0]}]
 
 
 def test_a_name_that_occurs_twice_loses_no_column(finished: Finished) -> None:
     place, _ = finished
     statement = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a"
-    assert place.rows(statement) == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
+    assert _printed_rows(place, statement) == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
     assert "a_2" in place.run("sql", statement)
 
 
@@ -323,3 +295,8 @@ def test_csv_holds_nothing_that_a_spreadsheet_would_run(finished: Finished) -> N
     statement = "SELECT '=1+1' AS a, '@SUM(1)' AS b, '-1.5' AS c, '-x' AS d, -2 AS e, 'GaN' AS f"
     assert place.run("sql", 'SELECT 1 AS "=a"', "--format", "csv") == "'=a\n1\n"
     assert place.run("sql", statement, "--format", "csv").splitlines()[1] == "'=1+1,'@SUM(1),-1.5,'-x,-2,GaN"
+
+
+def _printed_rows(place: Workplace, statement: str) -> list[dict[str, Any]]:
+    """What `matstrata sql` prints, as JSON."""
+    return json.loads(place.run("sql", statement, "--format", "json"))

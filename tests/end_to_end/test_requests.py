@@ -10,8 +10,9 @@ from tests.end_to_end.workplace import Workplace
 
 
 def test_help_teaches(workplace: Workplace) -> None:
+    listed = workplace.run("--help")
     for command in ("run", "sql", "predict", "status", "docs", "ui"):
-        assert command in workplace.run("--help")
+        assert command in listed
         assert "Usage" in workplace.run(command, "--help")
 
 

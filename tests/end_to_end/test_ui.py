@@ -94,8 +94,8 @@ def serve(place: Workplace) -> Iterator[Ui]:
 
 
 @pytest.fixture(scope="module")
-def ui(finished: tuple[Workplace, str]) -> Iterator[Ui]:
-    with serve(finished[0]) as served:
+def ui(small: Workplace) -> Iterator[Ui]:
+    with serve(small) as served:
         yield served
 
 
@@ -120,11 +120,10 @@ def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> No
         assert {c["executionForLatestMaterialization"]["status"] for c in checks.values()} == {"SUCCEEDED"}
 
 
-def test_the_job_launched_there_finds_nothing_to_do(ui: Ui, finished: tuple[Workplace, str]) -> None:
-    place, _ = finished
-    before = place.snapshot()
+def test_the_job_launched_there_finds_nothing_to_do(ui: Ui, small: Workplace) -> None:
+    before = small.snapshot()
     assert _launch(ui, "refractive_index") == "SUCCESS"
-    assert place.snapshot() == before
+    assert small.snapshot() == before
 
 
 def _launch(ui: Ui, job: str) -> str:
@@ -140,11 +139,8 @@ def _launch(ui: Ui, job: str) -> str:
         time.sleep(2)
 
 
-def test_the_job_launched_there_makes_the_store_that_the_command_makes(
-    finished: tuple[Workplace, str], tmp_path: Path
-) -> None:
-    by_command, _ = finished
-    by_ui = Workplace(tmp_path, {})
+def test_the_job_launched_there_makes_the_store_that_the_command_makes(small: Workplace, tmp_path: Path) -> None:
+    by_command, by_ui = small, Workplace(tmp_path, small.variables)
     with serve(by_ui) as served:
         assert _launch(served, "refractive_index") == "SUCCESS"
     assert (by_ui.store / "reports" / "refractive_index.html").stat().st_size > 100_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from store import FeatureStore
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("matstrata")
@@ -59,8 +60,9 @@ class Workplace:
         )
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        """The result of a query."""
-        return json.loads(self.run("sql", statement, "--format", "json"))
+        """The result of a query, asked in this process: `matstrata sql` would start for seconds each time."""
+        with FeatureStore.open(self.store) as store:
+            return store.sql(statement).to_pylist()
 
     def value(self, statement: str) -> Any:
         """The one value that a query gives."""

@@ -429,7 +429,7 @@ TABLE = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(rows=TABLE, identified=st.booleans(), keep=st.booleans())
 def test_whatever_the_table_each_record_is_accepted_or_rejected(rows, identified, keep):
     columns = FULL.columns.model_dump() | {"record_id": "id" if identified else None}

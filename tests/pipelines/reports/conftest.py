@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -247,14 +246,6 @@ def write(lake: Lake, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
             transaction.con.execute("CREATE TABLE features.magpie_v1 AS FROM described")
             transaction.con.unregister("described")
     return transaction.snapshot
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    """An empty store."""
-    made = Lake(tmp_path / "store")
-    made.init()
-    return made
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from pipelines.reports import canvas, figures, figures_data, queries
 from pipelines.reports.vocabulary import number
@@ -57,6 +58,12 @@ def test_periodic_table_shows_each_count_at_its_element() -> None:
 
 def test_periodic_table_without_counts_draws() -> None:
     assert figures_data.periodic_coverage({}).to_json()
+
+
+@pytest.mark.parametrize("most", [18, 107, 1000])  # at some counts the sum of the colours' steps was rounded beyond 1
+def test_periodic_table_draws_whatever_the_counts(most: int) -> None:
+    scale = figures_data.periodic_coverage({"O": most}).data[0].colorscale
+    assert (scale[0][0], scale[-1][0]) == (0, 1)
 
 
 def test_overlap_marks_exactly_the_members() -> None:

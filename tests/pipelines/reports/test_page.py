@@ -36,6 +36,12 @@ def _report(lake: Lake, snapshot: int, property_name: str = "refractive_index") 
         return build(con, property_name, snapshot=snapshot)
 
 
+@pytest.fixture(scope="module")
+def page(filled: tuple[Lake, int]) -> str:
+    """The report of the shared store: drawing it takes seconds."""
+    return _report(*filled)
+
+
 def _without_scripts(page: str) -> str:
     return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
@@ -45,8 +51,7 @@ def _words(page: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", bare)))
 
 
-def test_page_is_self_contained_and_small(filled: tuple[Lake, int]) -> None:
-    page = _report(*filled)
+def test_page_is_self_contained_and_small(page: str) -> None:
     assert page.lstrip().startswith("<!DOCTYPE html>")
     assert len(page.encode()) < 6_000_000
     assert "<script src" not in page
@@ -63,16 +68,15 @@ def test_page_is_self_contained_and_small(filled: tuple[Lake, int]) -> None:
     assert "default-src 'none'" in markup
 
 
-def test_page_depends_on_the_snapshot_alone(filled: tuple[Lake, int]) -> None:
-    assert _report(*filled) == _report(*filled)
+def test_page_depends_on_the_snapshot_alone(filled: tuple[Lake, int], page: str) -> None:
+    assert _report(*filled) == page
 
 
-def test_headline_says_what_model_metrics_hold(filled: tuple[Lake, int]) -> None:
-    lake, snapshot = filled
-    with lake.reader() as con:
+def test_headline_says_what_model_metrics_hold(filled: tuple[Lake, int], page: str) -> None:
+    with filled[0].reader() as con:
         query = "SELECT setting || '.' || metric, value FROM model_metrics WHERE protocol = 'grouped_kfold'"
         figures = dict(con.execute(query).fetchall())
-    words = _words(_report(lake, snapshot))
+    words = _words(page)
     assert f"predictions miss the measured value by {number(figures['known_dft.mae'])} on average" in words
     assert f"against {number(figures['single.mae'])} for one plain model" in words
     assert f"{number(figures['mean.mae'])} for always guessing the mean" in words
@@ -97,10 +101,9 @@ def test_headline_admits_being_worse(lake: Lake, fill: Any, plausible: dict[str,
     assert "higher: worse" in _words(_report(lake, fill(plausible)))
 
 
-def test_every_broken_rule_is_listed_with_its_count_and_sentence(filled: tuple[Lake, int]) -> None:
-    lake, snapshot = filled
-    words = _words(_report(lake, snapshot))
-    with lake.reader() as con:
+def test_every_broken_rule_is_listed_with_its_count_and_sentence(filled: tuple[Lake, int], page: str) -> None:
+    words = _words(page)
+    with filled[0].reader() as con:
         counts = con.execute("SELECT rule_id, count(*) FROM rejections GROUP BY rule_id").fetchall()
     assert len(counts) == 4
     for rule_id, records in counts:
@@ -184,9 +187,7 @@ def test_model_without_evaluation_is_named(lake: Lake, fill: Any, plausible: dic
     assert plausible["models"][0]["model_id"] in words
 
 
-def test_largest_errors_are_sorted_and_explained(filled: tuple[Lake, int]) -> None:
-    lake, snapshot = filled
-    page = _report(lake, snapshot)
+def test_largest_errors_are_sorted_and_explained(page: str) -> None:
     table = page[page.index('<section id="worst">') : page.index('<section id="elements">')]
     errors = [
         abs(float(e.replace("\u2212", "-"))) for e in re.findall(r'<td class="n">([+\u2212][\d.]+)</td><td', table)

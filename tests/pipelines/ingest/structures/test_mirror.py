@@ -1,4 +1,4 @@
-"""Real files: what must be read, what must be refused, how long it may take."""
+"""Real files: what must be read, and what must be refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from pymatgen.io.cif import CifParser
 
-from pipelines.ingest.structures.duplicates import group_structures
 from pipelines.ingest.structures.parse import StructureError, parse_structure
 from pipelines.ingest.structures.plain_cif import read_plain_cif
 from pipelines.ingest.structures.symmetry import symmetry_of
@@ -92,17 +91,3 @@ def test_the_plain_reader_agrees_with_pymatgen(mirrored: Mirrored) -> None:
         assert ours.density == pytest.approx(theirs.density)
         assert ours.n_sites == len(theirs)
         assert ours.formula == parse_formula(theirs.composition.formula.replace(" ", "")).material_id
-
-
-def test_each_of_seven_thousand_perovskites_has_a_protostructure(mirrored: Mirrored) -> None:
-    texts = list(column(mirrored("structures/perov_5/[tv]*.csv"), "cif"))
-    found = [parse_structure(text) for text in texts]
-    symmetries = [symmetry_of(structure) for structure in found]
-    labels = group_structures(
-        [parse_formula(structure.formula).material_id for structure in found],
-        [symmetry.space_group for symmetry in symmetries],
-        [symmetry.protostructure for symmetry in symmetries],
-        found,
-    )
-    assert len(labels) == 7572
-    assert all(symmetry.protostructure for symmetry in symmetries)
