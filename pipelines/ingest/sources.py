@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.ingest.files import locate, locate_all
 from pipelines.ingest.onboarding import contracts_folder
 from pipelines.ingest.records import SourceFile
-from schemas.contracts import Contract, contract_paths, read_contract
+from schemas.contracts import Contract, contract_paths, load_contracts, read_contract
 from schemas.errors import InputError
 from store.settings import Settings
 
@@ -24,7 +24,7 @@ def known_sources() -> list[str]:
 
 def contracts() -> Mapping[str, Contract]:
     """The contracts of all known sources."""
-    return {source: read_contract(path) for source, path in _paths().items()}
+    return load_contracts(_folders())
 
 
 def sound_contracts() -> list[Contract]:
@@ -62,6 +62,10 @@ def locate_files(contract: Contract) -> tuple[SourceFile, ...]:
 
 
 def _paths() -> Mapping[str, Path]:
+    return contract_paths(_folders())
+
+
+def _folders() -> list[Path]:
     settings = Settings()
     added = contracts_folder(settings.store)
-    return contract_paths([*([added] if added.is_dir() else []), *settings.contracts])
+    return [*([added] if added.is_dir() else []), *settings.contracts]
