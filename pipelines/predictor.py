@@ -193,7 +193,7 @@ class Predictor:
         if not usable:
             return []
         material_ids = np.array([compositions[i].material_id for i in usable], dtype=str)
-        known = known_of(self._lake, self._ensemble.helpers, material_ids.tolist())
+        known = known_of(self._lake, self._ensemble.sources, material_ids.tolist())
         said = self._ensemble.predict(features[usable], material_ids, known)
         references = self._references(said)
         half_widths = (said.upper - said.lower) / 2
@@ -232,7 +232,7 @@ class Predictor:
         names = [column.name for each in self._feature_sets for column in each.columns]
         blocks = blocks_of(names, [helper.source for helper in ensemble.helpers])
         donors = ensemble.material_ids[donors_of(ensemble, seed)].tolist()
-        known, known_of_donors = (known_of(self._lake, ensemble.helpers, ids) for ids in (material_ids, donors))
+        known, known_of_donors = (known_of(self._lake, ensemble.sources, ids) for ids in (material_ids, donors))
         return [
             tuple(
                 Effect(blocks[place].kind, blocks[place].name, float(row[place])) for place in np.argsort(-np.abs(row))

@@ -49,6 +49,8 @@ class TrainingSet(Tabular):
     request: Mapping[str, Any]
     """What was asked for, with versions in place of names: the same request at the same snapshot is the same set."""
     notes: tuple[str, ...] = ()
+    widths: tuple[int, ...] = ()
+    """Numbers of descriptor columns of the feature sets, in order, where `select` made it."""
 
     @cached_property
     def content_sha256(self) -> str:
@@ -95,7 +97,9 @@ def select(
     if not table.num_rows:
         raise InputError(f"source {source!r} has no label for {', '.join(properties)}; ingest it first")
     request = {"source": source, "properties": list(properties), "features": list(versions)}
-    return TrainingSet(source, tuple(properties), versions, current_snapshot(con), table, request)
+    columns = [con.execute(f"FROM features.{version} LIMIT 0").description for version in versions]
+    widths = tuple(len({each[0] for each in found} - _NOT_DESCRIPTORS) for found in columns)
+    return TrainingSet(source, tuple(properties), versions, current_snapshot(con), table, request, widths=widths)
 
 
 def _method_of(con: duckdb.DuckDBPyConnection, source: str, properties: Sequence[str]) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning.evaluation import SINGLE, Evaluation, evaluate
 from pipelines.learning.level1 import Setting
 from pipelines.learning.methods.interface import Lessons
+from pipelines.learning.network import Networks, teach_networks
 from pipelines.learning.protocols import Protocol, medians, published_protocol, split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
@@ -55,6 +56,7 @@ def describe(task: Task, property_name: str, features: Sequence[str]) -> tuple[S
         chemical_systems=np.array([each.chemical_system for each in distinct]),
         features=np.hstack([get_feature_set(name).compute(elements, fractions)[0] for name in features]),
         values=medians(task.values, which)[:, None],
+        widths=tuple(len(get_feature_set(name).columns) for name in features),
     ), which
 
 
@@ -105,7 +107,12 @@ def judge_task(
     for samples in helper_samples:
         log.info("training the model of %s on %s materials", samples.source, f"{len(samples):,}")
         models.append(train_source_model(samples, target.group_ids, seed))
-    evaluation = evaluate(target, models, helper_samples, protocol, bounds, seed)
+    log.info("teaching networks what all computed sources report")
+    helpers: list[SourceModel | Networks] = [
+        *models,
+        *(teach_networks(helper_samples, target.group_ids, seed) if models else []),
+    ]
+    evaluation = evaluate(target, helpers, helper_samples, protocol, bounds, seed)
     errors = {name: np.abs(held.values - held.measured) for name, held in evaluation.held_out.items()}
     folds = protocol.folds[protocol.tested]
     seconds = round(time.monotonic() - started, 1)

@@ -23,11 +23,13 @@ from pipelines.learning.level1 import (
     View,
     fit_level1,
     keep_models,
+    layers_of,
     predict_levels,
     testify,
     view_inputs,
 )
 from pipelines.learning.neighbours import Neighbourhood, fit_neighbourhood
+from pipelines.learning.network import Networks
 from pipelines.learning.samples import Samples, known_values, target_values
 from pipelines.learning.splits import Split, assign_folds, split_units
 from pipelines.learning.stacking import Meta, cross_joined, fit_meta
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipelines.learning.level1 import Helper
     from pipelines.learning.source_models import SourceModel
 
 FEWEST = 10  # materials: below, nothing can be held out twice over
@@ -201,7 +204,7 @@ class Ensemble:
         source: The target source.
         kind: Its kind.
         property_name: The property predicted.
-        helpers: Models of the helper sources.
+        helpers: Models of the helper sources, and networks taught by all of them.
         stack: What joins them.
         material_ids: (n,) materials it was trained on.
         measured: (n,) their values.
@@ -210,10 +213,15 @@ class Ensemble:
     source: str
     kind: str
     property_name: str
-    helpers: tuple[SourceModel, ...]
+    helpers: tuple[Helper, ...]
     stack: Stack
     material_ids: NDArray[np.str_]
     measured: NDArray[np.float64]
+
+    @property
+    def sources(self) -> tuple[SourceModel, ...]:
+        """The models of one source each."""
+        return tuple(helper for helper in self.helpers if not isinstance(helper, Networks))
 
     def weights(self) -> dict[str, float]:
         """Name the share of each level-1 regressor, such as ``given_known.trees``."""
@@ -271,7 +279,7 @@ class Ensemble:
             part = slice(start, start := start + len(level.names))
             weight = float(self.stack.meta.size_weights[part].sum())
             predicted = (columns[:, part] @ self.stack.meta.size_weights[part] / weight)[:, None]
-            given = () if level.view is View.ALONE else tuple(helper.source for helper in self.helpers)
+            given = () if level.view is View.ALONE else tuple(helper.source for helper in self.sources)
             nothing = np.full_like(predicted, np.nan)
             contributions.append(
                 Contribution(self.source, self.kind, given, (self.property_name,), predicted, nothing, weight)
@@ -293,6 +301,7 @@ class Ensemble:
                 weight,
             )
             for helper, testimony in zip(self.helpers, testimonies, strict=True)
+            if not isinstance(helper, Networks)
         ]
 
 
@@ -342,10 +351,11 @@ def fit_training(
     folds = assign_folds(units, inner_folds(len(values)), seed)
     views = dict.fromkeys(view for setting in settings for view in VIEWS[setting])
     hurdle = is_zero_inflated(values)
-    levels = {
-        view: fit_level1(view, view_inputs(view, samples.features, testimonies), values, folds, seed, hurdle=hurdle)
-        for view in views
-    }
+    feature_sets = samples.widths or (samples.features.shape[1],)
+    levels = {}
+    for view in views:
+        inputs, layers = view_inputs(view, samples.features, testimonies), layers_of(view, testimonies)
+        levels[view] = fit_level1(view, inputs, feature_sets, layers, values, folds, seed, hurdle=hurdle)
     neighbourhood = fit_neighbourhood(samples.features)
     nearest, distances = neighbourhood.nearest_outside(units, NEIGHBOURS)
     return Training(samples, hurdle, folds, levels, neighbourhood, nearest, distances)
@@ -388,13 +398,13 @@ def _said(levels: Sequence[Level1]) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def hear_helpers(
-    target: Samples, helper_models: Sequence[SourceModel], helper_samples: Sequence[Samples]
+    target: Samples, helper_models: Sequence[Helper], helper_samples: Sequence[Samples]
 ) -> tuple[Testimony, ...]:
     """Ask every helper about the target's materials, having made sure that no model has seen any of them.
 
     Args:
         target: The target's materials.
-        helper_models: Models from `train_source_model(…, exclude_groups=target.group_ids)`.
+        helper_models: Models from `train_source_model(…, exclude_groups=target.group_ids)`, and `teach_networks`.
         helper_samples: The same sources' own values, for the known-DFT setting; a source not among them is not known.
 
     Raises:
@@ -412,7 +422,7 @@ def hear_helpers(
 
 def train_ensemble(
     target: Samples,
-    helper_models: Sequence[SourceModel],
+    helper_models: Sequence[Helper],
     helper_samples: Sequence[Samples],
     bounds: tuple[float, float] = VALUE_RANGE,
     seed: int = 0,

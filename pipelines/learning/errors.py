@@ -13,3 +13,7 @@ class LeakageError(LearningError):
 
 class IntegrityError(LearningError):
     """A saved model is not the file that was recorded, or holds what a model may not hold."""
+
+
+class TooFewError(LearningError):
+    """There is too little to learn from."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.source_models import SourceModel
+    from pipelines.learning.level1 import Helper
+
 
 log = logging.getLogger("matstrata.learning")
 
@@ -117,7 +118,7 @@ class CurvePoint:
 
 def evaluate(
     target: Samples,
-    helper_models: Sequence[SourceModel],
+    helper_models: Sequence[Helper],
     helper_samples: Sequence[Samples],
     protocol: Protocol,
     bounds: tuple[float, float] = VALUE_RANGE,
@@ -169,7 +170,7 @@ def evaluate(
 
 def learning_curve(
     target: Samples,
-    helper_models: Sequence[SourceModel],
+    helper_models: Sequence[Helper],
     helper_samples: Sequence[Samples],
     protocol: Protocol,
     evaluation: Evaluation,

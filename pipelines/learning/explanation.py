@@ -29,7 +29,7 @@ LOOKED_AT = 40  # materials of a fold, at most
 ROWS = 10_000  # copies of them to predict for one look: a few seconds
 DONORS = 20  # measured materials whose blocks take the place of one formula's
 _CHUNK = 4000
-_FIELDS = ("predicted", "chances", "known")
+_FIELDS = ("predicted", "chances", "known", "layers")
 
 
 @dataclass(frozen=True, slots=True)

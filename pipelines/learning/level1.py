@@ -3,6 +3,7 @@
 A *view* is what a model is given beside the descriptors: nothing, what the helper models predict, or that and the
 known computed values. Under each view a few different regressors are fitted, and, where zero is a class of its own
 (`hurdle`), classifiers for the chance that the value is not zero; the regressors then learn the size of what is not.
+Layers of networks are for the kernel alone: for trees they are hundreds of columns that each say little.
 Every one also predicts each training material from models that saw none of its unit. Not here: the weights that join
 them (`stacking`).
 """
@@ -16,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.learning.corrected import fit_corrected
 from pipelines.learning.hurdle import chance_of
+from pipelines.learning.kernel import Kernel, find_reach, fit_kernel
+from pipelines.learning.network import Networks
 from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -26,10 +30,11 @@ if TYPE_CHECKING:
 
     from pipelines.learning.source_models import SourceModel
 
+    Helper = SourceModel | Networks
+
 MANY = 6000  # materials beyond which a kernel over all pairs is slow
-SOME = 1000  # materials from which on boosting adds something
 TREES = 100  # of each forest
-GAMMA = 2.2  # the kernel's reach: exp(-GAMMA * mean distance in standard deviations); see docs/decisions/0015
+BY_TREES, BY_KERNEL = "trees", "kernel"
 
 
 class Setting(StrEnum):
@@ -62,16 +67,18 @@ class Testimony:
     Attributes:
         predicted: (m, p) predictions of the helper's model, which has seen none of these materials.
         chances: (m, q) its chances of not being zero, for those of its properties where zero is a class of its own.
-        known: (m, p) computed values of the source itself, NaN where it has none.
+        known: (m, p) computed values of the source itself, NaN where it has none; (m, 0) of what is no source.
+        layers: (m, h) how a network describes them; no columns of what is none.
     """
 
     predicted: NDArray[np.float64]
     chances: NDArray[np.float64]
     known: NDArray[np.float64]
+    layers: NDArray[np.float64]
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Testimony:
         """Keep some materials, given as a mask or as positions."""
-        return Testimony(self.predicted[rows], self.chances[rows], self.known[rows])
+        return Testimony(self.predicted[rows], self.chances[rows], self.known[rows], self.layers[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Level1:
 
     Attributes:
         view: What they are given.
+        layers: Number of the last input columns, which the kernel alone takes.
         names: Names of the c regressors.
         estimators: The regressors, fitted on all training materials; with a hurdle, on all whose value is not zero.
         sizes: (n, c) predictions for the training materials, each from a fit without the material's unit.
@@ -89,6 +97,7 @@ class Level1:
     """
 
     view: View
+    layers: int
     names: tuple[str, ...]
     estimators: tuple[Any, ...]
     sizes: NDArray[np.float64]
@@ -109,6 +118,7 @@ def keep_models(
             kept.append(
                 Level1(
                     level.view,
+                    level.layers,
                     tuple(level.names[i] for i in sizes),
                     tuple(level.estimators[i] for i in sizes),
                     level.sizes[:, sizes],
@@ -124,58 +134,62 @@ def predict_levels(
     levels: Sequence[Level1], inputs: Sequence[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Predict sizes (m, c) and chances (m, d) by the models of several views, each from its own inputs."""
-    pairs = list(zip(levels, inputs, strict=True))
-    sizes = [partial(model.predict, given) for level, given in pairs for model in level.estimators]
-    chances = [partial(chance_of, model, given) for level, given in pairs for model in level.classifiers]
+    sizes, chances = [], []
+    for level, given in zip(levels, inputs, strict=True):
+        plain = given[:, : given.shape[1] - level.layers]
+        sizes += [partial(each.predict, given if isinstance(each, Kernel) else plain) for each in level.estimators]
+        chances += [partial(chance_of, each, plain) for each in level.classifiers]
     said = side_by_side([*sizes, *chances])
     empty = np.empty((len(inputs[0]), 0))
     return np.column_stack([empty, *said[: len(sizes)]]), np.column_stack([empty, *said[len(sizes) :]])
 
 
-def testify(model: SourceModel, features: NDArray[np.float64], known: NDArray[np.float64] | None) -> Testimony:
+def testify(helper: Helper, features: NDArray[np.float64], known: NDArray[np.float64] | None) -> Testimony:
     """Ask one helper about materials; `known` (m, p) in the properties' units, or None where nothing is known."""
-    predicted, chances = model.predict_scaled(features)
+    nothing = np.empty((len(features), 0))
+    if isinstance(helper, Networks):
+        layers, outputs = helper.representation(features)
+        return Testimony(outputs, nothing, nothing, layers)
+    predicted, chances = helper.predict_scaled(features)
     unknown = np.full_like(predicted, np.nan)
-    return Testimony(predicted, chances, unknown if known is None else model.scale_values(known))
+    return Testimony(predicted, chances, unknown if known is None else helper.scale_values(known), nothing)
 
 
 def view_inputs(view: View, features: NDArray[np.float64], testimonies: Sequence[Testimony]) -> NDArray[np.float64]:
     """Join descriptors and testimonies into the input columns of a view.
 
     A known value takes the place of the prediction, with a flag that says so; the prediction stays beside it, for the
-    models to learn how far the one can stand for the other.
+    models to learn how far the one can stand for the other. Layers come last.
     """
+    heard = testimonies if view is not View.ALONE else ()
     columns = [features]
-    for testimony in testimonies if view is not View.ALONE else ():
+    for testimony in heard:
         columns += [testimony.predicted, testimony.chances]
-        if view is View.GIVEN_KNOWN:
+        if view is View.GIVEN_KNOWN and testimony.known.shape[1]:
             is_known = np.isfinite(testimony.known)
             columns += [np.where(is_known, testimony.known, testimony.predicted), is_known.astype(np.float64)]
-    return np.hstack(columns)
+    return np.hstack([*columns, *(testimony.layers for testimony in heard)])
 
 
-def regressors(n: int, n_inputs: int, seed: int) -> dict[str, Any]:
-    """List the unfitted regressors for n training materials with `n_inputs` input columns."""
-    from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
-    from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
-    from sklearn.kernel_ridge import KernelRidge
+def layers_of(view: View, testimonies: Sequence[Testimony]) -> int:
+    """Count the last columns of a view's inputs, which are layers of networks."""
+    return 0 if view is View.ALONE else sum(testimony.layers.shape[1] for testimony in testimonies)
+
+
+def blocks_of_inputs(n_inputs: int, feature_sets: Sequence[int], layers: int) -> tuple[int, ...]:
+    """Widths of the kernel's blocks: each feature set, what the helpers say, layers; those that have columns."""
+    widths = (*feature_sets, n_inputs - sum(feature_sets) - layers, layers)
+    return tuple(width for width in widths if width)
+
+
+def forest(n: int, seed: int) -> Any:
+    """The unfitted trees for n training materials."""
+    from sklearn.ensemble import ExtraTreesRegressor  # deferred: 1.5 s
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     leaf = 2 if n > MANY else 1
     trees = ExtraTreesRegressor(TREES, max_features=1 / 3, min_samples_leaf=leaf, random_state=seed)
-    found: dict[str, Any] = {"trees": make_pipeline(_imputer(), trees)}
-    if n <= MANY:
-        kernel = make_pipeline(
-            _imputer(), StandardScaler(), KernelRidge(kernel="laplacian", alpha=0.03, gamma=GAMMA / n_inputs)
-        )
-        # centred: far from all that was measured it says the mean, and not 0
-        found["kernel"] = TransformedTargetRegressor(kernel, transformer=StandardScaler())
-    if n >= SOME:
-        found["boosting"] = HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.08, max_leaf_nodes=15, early_stopping=False, random_state=seed
-        )
-    return found
+    return make_pipeline(_imputer(), trees)
 
 
 def classifiers(seed: int) -> dict[str, Any]:
@@ -187,12 +201,14 @@ def classifiers(seed: int) -> dict[str, Any]:
     boosting = HistGradientBoostingClassifier(
         max_iter=TREES, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=seed
     )
-    return {"trees": make_pipeline(_imputer(), trees), "boosting": boosting}
+    return {BY_TREES: make_pipeline(_imputer(), trees), "boosting": boosting}
 
 
 def fit_level1(
     view: View,
     inputs: NDArray[np.float64],
+    feature_sets: Sequence[int],
+    layers: int,
     values: NDArray[np.float64],
     folds: NDArray[np.intp],
     seed: int,
@@ -204,27 +220,37 @@ def fit_level1(
     Args:
         view: The view that the inputs were made for.
         inputs: (n, d) input columns.
+        feature_sets: Numbers of columns of the feature sets, which come first.
+        layers: Number of columns that are layers, which come last.
         values: (n,) measured values.
         folds: (n,) inner fold of each material, no unit in two.
         seed: Fixes what chance decides.
         hurdle: Whether zero is a class of its own.
     """
     counts = values != 0 if hurdle else np.ones(len(values), dtype=bool)
-    makers = [("size", name) for name in regressors(int(counts.sum()), inputs.shape[1], seed)]
+    n, plain = int(counts.sum()), inputs[:, : inputs.shape[1] - layers]
+    word = sum(feature_sets), plain.shape[1]  # the columns in which the helpers speak
+    makers = [("size", name) for name in ((BY_TREES, BY_KERNEL) if n <= MANY else (BY_TREES,))]
     makers += [("chance", name) for name in classifiers(seed)] if hurdle else []
+    if n <= MANY:
+        widths = blocks_of_inputs(inputs.shape[1], feature_sets, layers)
+        reach = find_reach(inputs[counts], values[counts], widths, folds[counts], seed)
 
     def fit(kind: str, name: str, rows: NDArray[np.bool_]) -> Any:
         if kind == "chance":
-            return classifiers(seed)[name].fit(inputs[rows], values[rows] != 0)
+            return classifiers(seed)[name].fit(plain[rows], values[rows] != 0)
         rows = rows & counts
-        return regressors(int(counts.sum()), inputs.shape[1], seed)[name].fit(inputs[rows], values[rows])
+        if name == BY_KERNEL:
+            return fit_kernel(inputs[rows], values[rows], reach)
+        if word[1] > word[0]:
+            return fit_corrected(plain[rows], values[rows], word, forest(n, seed))
+        return forest(n, seed).fit(plain[rows], values[rows])
 
     def hold_out(fold: int, kind: str, name: str) -> NDArray[np.float64]:
         test = folds == fold
         model = fit(kind, name, ~test)
-        predicted: NDArray[np.float64] = (
-            chance_of(model, inputs[test]) if kind == "chance" else model.predict(inputs[test])
-        )
+        given = (inputs if name == BY_KERNEL else plain)[test]
+        predicted: NDArray[np.float64] = chance_of(model, given) if kind == "chance" else model.predict(given)
         return predicted
 
     cells = [(fold, *maker) for fold in range(folds.max() + 1) for maker in makers]
@@ -239,7 +265,7 @@ def fit_level1(
         columns = np.column_stack([np.empty((len(values), 0)), *(held_out[maker] for maker in mine)])
         return tuple(name for _, name in mine), tuple(fitted[maker] for maker in mine), columns
 
-    return Level1(view, *of("size"), *of("chance"))
+    return Level1(view, layers, *of("size"), *of("chance"))
 
 
 def _imputer() -> Any:

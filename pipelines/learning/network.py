@@ -2,23 +2,23 @@
 
 Three hidden layers under one output for each thing that a source reports; a missing value pulls at nothing. Its layers
 describe a composition in the terms that the computed sources need. No deep-learning library: these take gigabytes, and
-this trains on 200,000 compositions in a minute or two. Not here: what is made of it (`methods.transfer`, `level1`).
+this trains on 200,000 compositions in a minute. Not here: what is made of it (`level1`, `methods.transfer`).
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.learning.errors import LearningError
+from pipelines.learning.errors import TooFewError
 from pipelines.learning.hurdle import is_zero_inflated
 from pipelines.learning.scales import fit_scale
 from pipelines.learning.source_models import FEWEST, check_blind, fingerprints
-from pipelines.learning.threads import one_thread
+from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+NETWORKS = 2  # taught the same from other beginnings; likeness by all of their layers is steadier than by one's
 HIDDEN = (512, 256, 128)
 EPOCHS = 10
 BATCH = 512
@@ -37,6 +38,7 @@ DROPOUT = 0.05
 ZEROS_KEPT = 0.3  # of the materials that one source alone knows, and as zero: they are many and teach little
 FEWEST_STEPS = 500  # of descent, however few materials there are
 FAR = 6.0  # standard deviations at which inputs are held
+ROWS = 20_000  # standardised at a time
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT = 30, 64, 3e-4, 0.2
 ROBUST = 0.3  # standard deviations beyond which an experiment's error counts by its size, not its square
 
@@ -62,10 +64,12 @@ class Network:
         scaled = np.nan_to_num((features - self.centre) / self.spread).clip(-FAR, FAR)
         return scaled.astype(np.float32)
 
-    def representation(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Describe m materials by the second hidden layer and the outputs, (m, h + o)."""
-        *layers, outputs = _layers(self.weights, self.inputs(features))
-        return np.hstack([layers[1], outputs]).astype(np.float64)
+    def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Describe m materials by the second hidden layer, (m, h), and the outputs, (m, o)."""
+        # in double precision: what is said of one material must not depend on what else is asked
+        weights = [each.astype(np.float64) for each in self.weights]
+        *layers, outputs = _layers(weights, self.inputs(features).astype(np.float64))
+        return layers[1], outputs
 
     def check_blind_to(self, group_ids: NDArray[np.str_]) -> None:
         """Make sure that it has seen none of these groups.
@@ -76,46 +80,98 @@ class Network:
         check_blind("the network of all computed sources", self.trained_groups, group_ids)
 
 
-def pretrain(helpers: Sequence[Samples], seed: int) -> Network:
-    """Teach a network all that the helpers report.
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Several networks taught the same, which stand beside the helpers' own models as one more helper.
+
+    What they say of a material is the mean of their outputs; they know no value, and report no property as a source
+    does. Their second layers (`level1.Testimony.layers`) tell how alike materials are to all computed sources together.
+    """
+
+    networks: tuple[Network, ...]
+    source: str = "all computed sources"
+    properties: tuple[str, ...] = ()
+
+    def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """All layers of m materials side by side, (m, k h), and the mean outputs, (m, o)."""
+        said = [network.representation(features) for network in self.networks]
+        return np.hstack([layers for layers, _ in said]), np.mean([outputs for _, outputs in said], axis=0)
+
+    def check_blind_to(self, group_ids: NDArray[np.str_]) -> None:
+        """Make sure that none has seen any of these groups.
+
+        Raises:
+            LeakageError: naming one that was seen.
+        """
+        for network in self.networks:
+            network.check_blind_to(group_ids)
+
+
+def teach_networks(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seed: int) -> list[Networks]:
+    """Teach several networks all that the helpers report, but for some groups: a further helper, if enough is left."""
+    try:
+        return [Networks(pretrain(helpers, exclude_groups, range(seed, seed + NETWORKS)))]
+    except TooFewError:
+        return []
+
+
+def pretrain(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seeds: Sequence[int]) -> tuple[Network, ...]:
+    """Teach networks all that the helpers report, one for each seed, side by side and from one copy of the inputs.
 
     Args:
-        helpers: Their materials, none of a group of the target (`Lessons.lawful`).
-        seed: Fixes what chance decides.
+        helpers: Their materials.
+        exclude_groups: The target's group_ids, of which nothing is taught.
+        seeds: Each fixes what chance decides in one network.
 
     Raises:
-        LearningError: when there are too few materials.
+        TooFewError: when there are too few materials.
     """
-    names, first, rows = np.unique(
-        np.concatenate([helper.material_ids for helper in helpers]), return_index=True, return_inverse=True
+    lawful = np.flatnonzero(~np.isin(np.concatenate([helper.group_ids for helper in helpers]), exclude_groups))
+    names, first, which = np.unique(
+        np.concatenate([helper.material_ids for helper in helpers])[lawful], return_index=True, return_inverse=True
     )
     if len(names) < FEWEST:
-        raise LearningError(f"{len(names)} computed materials to learn from; at least {FEWEST} are needed")
-    columns, start = [], 0
-    for helper in helpers:
-        mine = rows[start : (start := start + len(helper))]
-        for values in helper.values.T:
-            if np.isfinite(values).any():
-                column = np.full(len(names), np.nan)
-                column[mine] = values
-                columns.append(column)
-    values = np.column_stack(columns)
-    rng = np.random.default_rng(seed)
+        raise TooFewError(f"{len(names)} computed materials to learn from; at least {FEWEST} are needed")
+    values = _by_material(helpers, lawful, which, len(names))
     known = np.isfinite(values)
     dull = (known.sum(axis=1) == 1) & (np.nan_to_num(values) == 0).all(axis=1)
-    kept = np.flatnonzero(~dull | (rng.random(len(names)) < ZEROS_KEPT))
-    features = _gather(helpers, first[kept])
-    centre, spread = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
+    kept = np.flatnonzero(~dull | (np.random.default_rng(seeds[0]).random(len(names)) < ZEROS_KEPT))
+    inputs = _gather(helpers, lawful[first[kept]])
+    centre, spread = np.nanmean(inputs, axis=0), np.nanstd(inputs, axis=0)
     spread[~(spread > 1e-6)] = 1.0
-    blank = Network(np.nan_to_num(centre), spread, (), np.empty(0, dtype=np.uint64))
+    groups = np.concatenate([helper.group_ids for helper in helpers])[lawful]
+    blank = Network(np.nan_to_num(centre), spread, (), np.sort(fingerprints(np.unique(groups))))
+    for start in range(0, len(inputs), ROWS):  # in place: with a copy they would take twice the memory
+        inputs[start : start + ROWS] = blank.inputs(inputs[start : start + ROWS])
     targets, classes = _targets(values[kept])
-    there = np.isfinite(targets)
-    gradient = _helpers_loss(targets, there, classes)
-    weights = _first_weights((features.shape[1], *HIDDEN, targets.shape[1]), rng)
-    with one_thread():
-        _descend(weights, blank.inputs(features), gradient, EPOCHS, BATCH, RATE, DROPOUT, rng)
-    groups = np.concatenate([helper.group_ids for helper in helpers])
-    return Network(blank.centre, spread, tuple(weights), np.sort(fingerprints(np.unique(groups))))
+    gradient = _helpers_loss(targets, np.isfinite(targets), classes)
+
+    def taught(seed: int) -> Network:
+        rng = np.random.default_rng(seed)
+        weights = _first_weights((inputs.shape[1], *HIDDEN, targets.shape[1]), rng)
+        _descend(weights, inputs, gradient, EPOCHS, BATCH, RATE, DROPOUT, rng)
+        return replace(blank, weights=tuple(weights))
+
+    return tuple(side_by_side(partial(taught, seed) for seed in seeds))
+
+
+def _by_material(
+    helpers: Sequence[Samples], rows: NDArray[np.intp], which: NDArray[np.intp], n: int
+) -> NDArray[np.float64]:
+    """What is reported about n materials, one column for each property of each helper; NaN where nothing is.
+
+    `rows` are positions in all helpers one after the other, and `which` says which material each of these is.
+    """
+    columns = []
+    starts = np.cumsum([0, *(len(helper) for helper in helpers)])
+    for helper, (start, end) in zip(helpers, itertools.pairwise(starts), strict=True):
+        mine = (rows >= start) & (rows < end)
+        for reported in helper.values[rows[mine] - start].T:
+            if np.isfinite(reported).any():
+                column = np.full(n, np.nan)
+                column[which[mine]] = reported
+                columns.append(column)
+    return np.column_stack(columns)
 
 
 def fine_tune(network: Network, inputs: Floats, values: NDArray[np.float64], seed: int) -> tuple[Floats, ...]:
@@ -190,7 +246,7 @@ def _first_weights(sizes: Sequence[int], rng: np.random.Generator) -> list[Float
     return weights
 
 
-def _layers(weights: Sequence[Floats], inputs: Floats) -> list[Floats]:
+def _layers(weights: Sequence[NDArray[Any]], inputs: NDArray[Any]) -> list[NDArray[Any]]:
     """All hidden layers' activations, then the outputs."""
     found, signal = [], inputs
     for matrix, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
@@ -199,9 +255,9 @@ def _layers(weights: Sequence[Floats], inputs: Floats) -> list[Floats]:
     return [*found, signal @ weights[-2] + weights[-1]]
 
 
-def _activate(signal: Floats) -> tuple[Floats, Floats]:
+def _activate(signal: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The SiLU of a signal and its slope."""
-    gate: Floats = 1 / (1 + np.exp(-signal.clip(-30, 30)))
+    gate = 1 / (1 + np.exp(-signal.clip(-30, 30)))
     return signal * gate, gate * (1 + signal * (1 - gate))
 
 

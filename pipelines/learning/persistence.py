@@ -11,13 +11,16 @@ import zipfile
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from pipelines.learning.corrected import Corrected
 from pipelines.learning.difficulty import Difficulty
 from pipelines.learning.domain import Domain
 from pipelines.learning.ensemble import Ensemble, Stack
 from pipelines.learning.errors import IntegrityError
 from pipelines.learning.intervals import Calibration
+from pipelines.learning.kernel import Kernel, Places, Reach
 from pipelines.learning.level1 import Level1, Setting, View
 from pipelines.learning.neighbours import Neighbourhood
+from pipelines.learning.network import Network, Networks
 from pipelines.learning.scales import Scale
 from pipelines.learning.source_models import SourceModel
 from pipelines.learning.stacking import Meta
@@ -26,12 +29,18 @@ RECORDS = {
     record.__name__: record
     for record in (
         Calibration,
+        Corrected,
         Difficulty,
         Domain,
         Ensemble,
+        Kernel,
         Level1,
         Meta,
         Neighbourhood,
+        Network,
+        Networks,
+        Places,
+        Reach,
         Scale,
         SourceModel,
         Stack,

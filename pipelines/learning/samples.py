@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ class Samples:
         chemical_systems: (n,) such as ``Ga-N``.
         features: (n, d), NaN where undefined.
         values: (n, p), NaN where not reported.
+        widths: Numbers of columns of the feature sets, in the order of `features`; empty counts as one set.
 
     Raises:
         LearningError: when shapes disagree, a material appears twice, or a number is infinite.
@@ -46,11 +47,12 @@ class Samples:
     chemical_systems: NDArray[np.str_]
     features: NDArray[np.float64]
     values: NDArray[np.float64]
+    widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no model could use."""
         n = len(self.material_ids)
-        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:]}
+        lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:8]}
         if set(lengths.values()) != {n}:
             raise LearningError(f"{self.source}: the arrays have different lengths: {lengths}")
         if self.features.ndim != 2 or self.values.shape != (n, len(self.properties)):
@@ -69,16 +71,7 @@ class Samples:
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Samples:
         """Keep some rows, given as a mask or as positions."""
-        return Samples(
-            self.source,
-            self.kind,
-            self.properties,
-            self.material_ids[rows],
-            self.group_ids[rows],
-            self.chemical_systems[rows],
-            self.features[rows],
-            self.values[rows],
-        )
+        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)[3:8]})
 
 
 def target_values(target: Samples) -> NDArray[np.float64]:

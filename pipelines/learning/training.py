@@ -26,6 +26,7 @@ from pipelines.learning.ensemble import Ensemble, train_ensemble
 from pipelines.learning.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
 from pipelines.learning.insight import Insight
 from pipelines.learning.intervals import FURTHER
+from pipelines.learning.network import teach_networks
 from pipelines.learning.protocols import split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
@@ -41,6 +42,8 @@ from store.training_sets import TrainingSet, freeze, select
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipelines.learning.level1 import Helper
 
 log = logging.getLogger("matstrata.learning")
 
@@ -104,14 +107,17 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     model_id = _model_id("ensemble", spec.name, target.training_set_id, helper_ids)
     if _is_there(lake, model_id):
         return Trained(model_id, anew=False)
-    helpers = [load_source_model(lake, helper_id) for helper_id in helper_ids]
+    helpers: list[Helper] = [load_source_model(lake, helper_id) for helper_id in helper_ids]
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
+    if helpers:
+        log.info("%s: teaching networks what all computed sources report", spec.name)
+        helpers += teach_networks(helper_samples, samples.group_ids, SEED)
     bounds = (spec.predicts.lower, spec.predicts.upper)
     log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
     protocols = [split_protocol(samples, split, spec.predicts.zero_class, SEED) for split in _SPLITS]
     protocols[1:] = [protocol.shortened(_ENOUGH) for protocol in protocols[1:]]
-    insight = Insight(spec.helpers, target.descriptors, len(samples), SEED)
+    insight = Insight([helper.source for helper in helpers], target.descriptors, len(samples), SEED)
     evaluations = [
         evaluate(samples, helpers, helper_samples, each, bounds, SEED, None if place else insight.look)
         for place, each in enumerate(protocols)
@@ -253,6 +259,7 @@ def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
         chemical_systems=keys["chemical_system"][described],
         features=features[described],
         values=_matrix(table, training_set.properties)[described],
+        widths=training_set.widths,
     )
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from pipelines.learning.errors import LearningError
-from pipelines.learning.level1 import Setting, regressors
+from pipelines.learning.kernel import train_kernel
+from pipelines.learning.level1 import MANY, Setting, blocks_of_inputs, forest
 from pipelines.learning.samples import target_values
+from pipelines.learning.splits import Split, split_units
 from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -62,9 +64,12 @@ class Delta:
         errors = np.abs(np.where(np.isfinite(known).sum(axis=0) >= FEWEST, known, predicted) - values[:, None])
         order = np.argsort(np.nanmean(errors, axis=0))
         base, inputs = _baseline(seen.features, predicted[:, order], known[:, order])
-        models = regressors(len(values), inputs.shape[1], self.seed)
-        fitted = side_by_side(partial(model.fit, inputs, values - base) for model in models.values())
-        return FittedDelta(self, setting, order, tuple(fitted))
+        feature_sets = seen.widths or (seen.features.shape[1],)
+        widths = blocks_of_inputs(inputs.shape[1], feature_sets, 0)
+        units = split_units(seen, Split.GROUPED_KFOLD)
+        fits = [partial(forest(len(values), self.seed).fit, inputs, values - base)]
+        fits += [partial(train_kernel, inputs, values - base, widths, units, self.seed)] if len(values) <= MANY else []
+        return FittedDelta(self, setting, order, tuple(side_by_side(fits)))
 
     def heard(
         self, testimonies: Sequence[Testimony], setting: Setting

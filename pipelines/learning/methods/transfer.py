@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pipelines.learning.level1 import GAMMA, Setting, View, view_inputs
+from pipelines.learning.kernel import Kernel, train_kernel
+from pipelines.learning.level1 import Setting, View, blocks_of_inputs, view_inputs
 from pipelines.learning.network import Network, fine_tune, output, pretrain
 from pipelines.learning.samples import target_values
 from pipelines.learning.scales import Scale, fit_scale
+from pipelines.learning.splits import Split, split_units
 from pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from pipelines.learning.samples import Samples
 
 TUNINGS = 3  # networks tuned from the same one; their mean is steadier
-NOISE = 0.03  # of the kernel, as a share of the variance
 VIEW = {Setting.STRICT: View.GIVEN_PREDICTIONS, Setting.KNOWN_DFT: View.GIVEN_KNOWN}
 
 
@@ -49,7 +50,7 @@ class Transfer:
         Raises:
             LearningError: when the helpers report too little.
         """
-        network = pretrain(lessons.lawful(), lessons.seed)
+        (network,) = pretrain(lessons.helpers, lessons.group_ids, [lessons.seed])
         network.check_blind_to(lessons.group_ids)
         return cls(network, tuple(map(len, lessons.feature_sets)), lessons.seed)
 
@@ -63,15 +64,16 @@ class Transfer:
             partial(fine_tune, self.network, inputs, scaled, self.seed + number) for number in range(TUNINGS)
         )
         joined, layers = self.joined(seen.features, told, setting)
-        blocks = (*self.feature_sets, joined.shape[1] - sum(self.feature_sets), layers.shape[1])
-        kernel = fit_kernel(np.hstack([joined, layers]), values, blocks)
+        widths = blocks_of_inputs(joined.shape[1], self.feature_sets, layers)
+        kernel = train_kernel(joined, values, widths, split_units(seen, Split.GROUPED_KFOLD), self.seed)
         return FittedTransfer(self, setting, scale, tuple(tuned), kernel)
 
     def joined(
         self, features: NDArray[np.float64], testimonies: Sequence[Testimony], setting: Setting
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The kernel's inputs: descriptors with the helpers' word, and the network's layers."""
-        return view_inputs(VIEW[setting], features, testimonies), self.network.representation(features)
+    ) -> tuple[NDArray[np.float64], int]:
+        """The kernel's inputs: descriptors with the helpers' word, the network's outputs and layer; and its width."""
+        layer, outputs = self.network.representation(features)
+        return np.hstack([view_inputs(VIEW[setting], features, testimonies), outputs, layer]), layer.shape[1]
 
     def tuning_inputs(
         self, features: NDArray[np.float64], testimonies: Sequence[Testimony], setting: Setting
@@ -92,7 +94,7 @@ class FittedTransfer:
     setting: Setting
     scale: Scale
     tuned: tuple[tuple[NDArray[np.float32], ...], ...]
-    kernel: Any
+    kernel: Kernel
 
     @property
     def says(self) -> str:
@@ -104,33 +106,6 @@ class FittedTransfer:
         inputs = self.method.tuning_inputs(features, asked, self.setting)
         scaled = np.mean([output(weights, inputs)[:, 0] for weights in self.tuned], axis=0)
         tuned = self.scale.invert(scaled.astype(np.float64).clip(self.scale.low, self.scale.high))
-        joined = np.hstack(self.method.joined(features, asked, self.setting))
+        joined, _ = self.method.joined(features, asked, self.setting)
         predicted: NDArray[np.float64] = (tuned + self.kernel.predict(joined)) / 2
         return predicted
-
-
-def fit_kernel(inputs: NDArray[np.float64], values: NDArray[np.float64], blocks: Sequence[int]) -> Any:
-    """Fit a Laplacian kernel ridge in which each block of columns has the same say, however wide it is.
-
-    Args:
-        inputs: (n, d) columns.
-        values: (n,) measured values.
-        blocks: Numbers of columns that belong together, d in all.
-    """
-    from sklearn.compose import TransformedTargetRegressor  # deferred: 1.5 s
-    from sklearn.impute import SimpleImputer
-    from sklearn.kernel_ridge import KernelRidge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    imputer, scaler = SimpleImputer(strategy="median", keep_empty_features=True).fit(inputs), StandardScaler()
-    varies = scaler.fit(imputer.transform(inputs)).var_ > 0
-    block_of = np.repeat(np.arange(len(blocks)), blocks)
-    widths = np.bincount(block_of, weights=varies, minlength=len(blocks))
-    scaler.scale_ = scaler.scale_ * widths.clip(1)[block_of]
-    ridge = TransformedTargetRegressor(
-        KernelRidge(kernel="laplacian", alpha=NOISE, gamma=GAMMA / max(1, int((widths > 0).sum()))),
-        transformer=StandardScaler(),
-    )
-    ridge.fit(scaler.transform(imputer.transform(inputs)), values)
-    return make_pipeline(imputer, scaler, ridge)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pipelines.learning import level1, source_models
+from pipelines.learning import level1, network, source_models
 from pipelines.learning.samples import Samples
 
 Make = Callable[..., Samples]
@@ -19,6 +19,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(level1, "TREES", 15)
         patch.setattr(source_models, "ITERATIONS", 40)
+        patch.setattr(network, "HIDDEN", (32, 24, 16))
         yield
 
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pipelines.learning import level1
 from pipelines.learning.ensemble import train_ensemble
 from pipelines.learning.errors import IntegrityError, LeakageError, LearningError
+from pipelines.learning.network import teach_networks
 from pipelines.learning.persistence import dumps, loads
 from pipelines.learning.samples import known_values
 from pipelines.learning.source_models import train_source_model
@@ -23,8 +23,13 @@ def helper(measured, computed):
 
 
 @pytest.fixture(scope="module")
-def ensemble(measured, computed, helper):
-    return train_ensemble(measured, [helper], [computed], BOUNDS, seed=0)
+def networks(measured, computed):
+    return teach_networks([computed], measured.group_ids, seed=0)
+
+
+@pytest.fixture(scope="module")
+def ensemble(measured, computed, helper, networks):
+    return train_ensemble(measured, [helper, *networks], [computed], BOUNDS, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,8 @@ def test_undefined_descriptors_are_predicted_from(ensemble, unseen):
 
 
 def test_same_data_and_seed_give_the_same_ensemble(ensemble, measured, computed, helper, unseen):
-    again = train_ensemble(measured, [helper], [computed], BOUNDS, seed=0)
+    networks = teach_networks([computed], measured.group_ids, seed=0)
+    again = train_ensemble(measured, [helper, *networks], [computed], BOUNDS, seed=0)
     first, second = (e.predict(unseen.features, unseen.material_ids) for e in (ensemble, again))
     np.testing.assert_array_equal(first.values, second.values)
     np.testing.assert_array_equal(first.upper, second.upper)
@@ -160,9 +166,8 @@ def test_a_file_with_anything_else_in_it_is_refused():
             loads(content, "m.skops", hashlib.sha256(content).hexdigest())
 
 
-def test_half_zeros_make_a_hurdle(make, computed, monkeypatch):
+def test_half_zeros_make_a_hurdle(make, computed):
     """The chance of not being zero is given, predictions of most zeros are zero exactly, and a file holds it all."""
-    monkeypatch.setattr(level1, "SOME", 50)  # with every kind of model
     samples = make("experiment", "experiment", 300)
     metal = samples.values[:, 0] < np.median(samples.values)
     inflated = replace(samples, values=np.where(metal, 0.0, samples.values[:, 0])[:, None])

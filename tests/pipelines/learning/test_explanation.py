@@ -59,7 +59,7 @@ def test_importance_is_that_of_scikit_learn_and_unused_blocks_have_none() -> Non
     nothing = np.empty((400, 0))
     measured = 3 * features[:, 0] + said[:, 0] + 0.1 * rng.normal(size=400)
     blocks = [Block("descriptors", "first", (0,)), Block("descriptors", "second", (1,)), Block("source", "dft", (0,))]
-    testimony = level1.Testimony(said, nothing, np.full((400, 1), np.nan))
+    testimony = level1.Testimony(said, nothing, np.full((400, 1), np.nan), nothing)
     found, looked_at, moved = importances(Linear(), features, [testimony], measured, blocks, 0)  # type: ignore[arg-type]
     peer = permutation_importance(
         Linear(), np.column_stack([features, said])[looked_at], measured[looked_at], random_state=1, n_repeats=200,

@@ -15,7 +15,7 @@ from pipelines.learning.level1 import Setting
 from pipelines.learning.methods import METHODS
 from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.methods.sisso import PRIMARY
-from pipelines.learning.methods.transfer import Transfer, fit_kernel
+from pipelines.learning.methods.transfer import Transfer
 from pipelines.learning.samples import Samples
 from pipelines.learning.source_models import train_source_model
 
@@ -76,12 +76,12 @@ def test_no_method_learns_from_the_targets_groups(lessons: Lessons, computed: Sa
     clean, other = (Transfer.taught(replace(lessons, helpers=(each,))).network for each in (computed, spoilt))
     assert all(np.array_equal(one, two) for one, two in zip(clean.weights, other.weights, strict=True))
     with pytest.raises(LeakageError, match="network of all computed sources was trained on"):
-        network.pretrain([computed], 0).check_blind_to(lessons.group_ids)
+        network.pretrain([computed], lessons.group_ids[:0], [0])[0].check_blind_to(lessons.group_ids)
 
 
 def test_a_network_goes_on_from_what_it_was_taught(lessons: Lessons, measured: Samples, computed: Samples) -> None:
     """Tuned on 20 experiments, it predicts better than one that was taught nothing."""
-    taught = network.pretrain(lessons.lawful(), 0)
+    (taught,) = network.pretrain(lessons.helpers, lessons.group_ids, [0])
     rng = np.random.default_rng(0)
     blank = replace(taught, weights=tuple(network._first_weights((5, 48, 32, 16, 4), rng)))
     few, many = slice(0, 20), slice(20, 120)
@@ -114,15 +114,3 @@ def test_back_propagation_follows_the_loss() -> None:
 def test_without_a_computed_source_there_is_no_difference(lessons: Lessons) -> None:
     with pytest.raises(LearningError, match="no computed source teaches hardness"):
         METHODS["delta"](replace(lessons, property_name="hardness"))
-
-
-def test_a_wide_block_has_no_more_say_in_the_kernel(measured: Samples) -> None:
-    """Doubling the columns of one feature set changes nothing."""
-    values = measured.values[:, 0]
-    plain = fit_kernel(measured.features, values, (2, 3))
-    doubled = np.hstack([measured.features[:, :2], measured.features])
-    wide = fit_kernel(doubled, values, (4, 3))
-    assert wide.predict(doubled) == pytest.approx(plain.predict(measured.features))
-    assert fit_kernel(measured.features, values, (5,)).predict(measured.features) != pytest.approx(
-        plain.predict(measured.features)
-    )
