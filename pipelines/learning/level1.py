@@ -232,15 +232,14 @@ def fit_level1(
     word = sum(feature_sets), plain.shape[1]  # the columns in which the helpers speak
     makers = [("size", name) for name in ((BY_TREES, BY_KERNEL) if n <= MANY else (BY_TREES,))]
     makers += [("chance", name) for name in classifiers(seed)] if hurdle else []
-    if n <= MANY:
-        widths = blocks_of_inputs(inputs.shape[1], feature_sets, layers)
-        reach = find_reach(inputs[counts], values[counts], widths, folds[counts], seed)
+    widths = blocks_of_inputs(inputs.shape[1], feature_sets, layers)
 
     def fit(kind: str, name: str, rows: NDArray[np.bool_]) -> Any:
         if kind == "chance":
             return classifiers(seed)[name].fit(plain[rows], values[rows] != 0)
         rows = rows & counts
         if name == BY_KERNEL:
+            reach = find_reach(inputs[rows], values[rows], widths, folds[rows], seed)
             return fit_kernel(inputs[rows], values[rows], reach)
         if word[1] > word[0]:
             return fit_corrected(plain[rows], values[rows], word, forest(n, seed))
