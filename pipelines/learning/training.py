@@ -226,19 +226,23 @@ def known_of(lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[
     wanted = list(material_ids)
     rows = {material: row for row, material in enumerate(wanted)}
     listed = ", ".join(f"'{material}'" for material in wanted)  # formulas: letters and digits
-    found = {}
+    found: dict[str, NDArray[np.float64]] = {}
+    places: dict[tuple[str, str], list[tuple[str, NDArray[np.float64]]]] = {}
+    for helper in helpers:
+        found[helper.source] = np.full((len(wanted), len(helper.properties)), np.nan)
+        name, _, method = helper.source.partition(":")
+        for column, property_name in enumerate(helper.properties):
+            places.setdefault((name, property_name), []).append((method, found[helper.source][:, column]))
+    sources = ", ".join(f"'{name}'" for name in sorted({name for name, _ in places})) or "''"
     with lake.reader() as con:
-        for helper in helpers:
-            name, _, method = helper.source.partition(":")
-            values = np.full((len(wanted), len(helper.properties)), np.nan)
-            labels = con.execute(
-                f"SELECT material_id, property, value FROM labels WHERE source = '{name}' "
-                f"AND ('{method}' = '' OR method = '{method}') AND material_id IN ({listed})"
-            )
-            for material, property_name, value in labels.fetchall():
-                if property_name in helper.properties:
-                    values[rows[material], helper.properties.index(property_name)] = value
-            found[helper.source] = values
+        labels = con.execute(
+            "SELECT source, method, property, material_id, value FROM labels "
+            f"WHERE source IN ({sources}) AND material_id IN ({listed})"
+        ).fetchall()
+    for name, method, property_name, material, value in labels:
+        for asked, values in places.get((name, property_name), ()):
+            if asked in ("", method):
+                values[rows[material]] = value
     return found
 
 

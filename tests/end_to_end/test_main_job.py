@@ -204,6 +204,19 @@ def test_a_formula_that_is_none_gets_a_reason_and_costs_no_other(finished: Finis
     assert "x" in bad["reason"]
 
 
+def test_a_formula_asked_for_twice_is_answered_twice(finished: Finished) -> None:
+    """With the same computed values, in whichever spelling."""
+    place, _ = finished
+    computed = place.value(
+        "SELECT material_id FROM labels WHERE source = 'ricci_transport' AND material_id IN ('GaN', 'ZnO', 'GaAs')"
+    )
+    once, again, doubled = Predictor.load("refractive_index", place.store).predict(
+        [computed, computed, f"({computed})2"]
+    )
+    assert once.value == again.value == doubled.value
+    assert once.sources == again.sources == doubled.sources
+
+
 def test_predictions_equal_those_in_the_store(finished: Finished) -> None:
     """A new formula goes through the same code as a stored material."""
     place, _ = finished
