@@ -208,7 +208,7 @@ def test_a_formula_asked_for_twice_is_answered_twice(finished: Finished) -> None
     """With the same computed values, in whichever spelling."""
     place, _ = finished
     computed = place.value(
-        "SELECT material_id FROM labels WHERE source = 'ricci_transport' AND material_id IN ('GaN', 'ZnO', 'GaAs')"
+        "SELECT min(material_id) AS m FROM labels WHERE source = 'ricci_transport' AND len(material_id) = 4"
     )
     once, again, doubled = Predictor.load("refractive_index", place.store).predict(
         [computed, computed, f"({computed})2"]
