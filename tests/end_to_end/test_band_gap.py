@@ -8,7 +8,6 @@ ones, every 120th and those of these compositions. The figures of all are those 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.end_to_end.workplace import PROJECT, Workplace
 pytestmark = pytest.mark.slow
 
 CONTRACTS = PROJECT / "schemas" / "sources"
-EVERY = {"zhuo_2018_gaps": 24}  # every 120th of the others
+EVERY = {"zhuo_2018_gaps": 12}  # every 120th of the others; enough that 3 % are two standard errors of a coverage
 
 
 def elements(line: str) -> frozenset[tuple[str, str]]:
@@ -102,12 +101,6 @@ def test_the_learning_curve_falls(gaps: Workplace) -> None:
     assert errors == sorted(errors, reverse=True)
 
 
-def holds(figures: dict[tuple[str, str, str], float], setting: str, subset: str, low: float, high: float) -> bool:
-    """Whether intervals hold what they should, but for two standard errors of so few materials."""
-    chance = 2 * math.sqrt(0.9 * 0.1 / figures[setting, subset, "n"])
-    return low - chance <= figures[setting, subset, "coverage_90"] <= high + chance
-
-
 def test_computed_gaps_lower_the_error_and_intervals_hold(gaps: Workplace) -> None:
     rows = gaps.rows(
         "SELECT setting, subset, metric, m.value FROM model_metrics m JOIN models USING (model_id) "
@@ -118,9 +111,9 @@ def test_computed_gaps_lower_the_error_and_intervals_hold(gaps: Workplace) -> No
     assert errors == sorted(errors)
     assert figures["known_dft", "all", "mae"] < figures["strict", "all", "mae"] < figures["single", "all", "mae"]
     for setting in ("known_dft", "strict", "without_dft"):
-        assert holds(figures, setting, "all", 0.88, 0.92)
+        assert 0.87 <= figures[setting, "all", "coverage_90"] <= 0.93
         for subset in ("metal", "non-metal", "in_domain"):
-            assert holds(figures, setting, subset, 0.85, 0.95)
+            assert 0.84 <= figures[setting, subset, "coverage_90"] <= 0.96
         assert figures[setting, "in_domain", "mae"] < figures[setting, "out_of_domain", "mae"]
 
 
