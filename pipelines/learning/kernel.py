@@ -66,18 +66,16 @@ class Places:
         middle: (d,) median of each column, in place of what is missing.
         centre: (d,) mean of each.
         spread: (d,) standard deviation of each; infinite where all are equal.
-        widths: Numbers of columns of the blocks.
     """
 
     middle: Floats
     centre: Floats
     spread: Floats
-    widths: tuple[int, ...]
 
-    def of(self, inputs: Floats) -> Floats:
+    def of(self, inputs: Floats, widths: Sequence[int]) -> Floats:
         """Standardise (m, d) inputs, so that Euclidean distances are those of the blocks."""
         scaled = ((np.where(np.isfinite(inputs), inputs, self.middle) - self.centre) / self.spread).clip(-FAR, FAR)
-        for block in _blocks(self.widths):
+        for block in _blocks(widths):
             scaled[:, block] /= np.sqrt(max(1, np.isfinite(self.spread[block]).sum()))
         return scaled
 
@@ -102,14 +100,15 @@ class Kernel:
 
     def predict(self, inputs: Floats) -> Floats:
         """Predict (m,) values from (m, d) inputs."""
-        parts = [self.places.of(inputs[start : start + ROWS]) for start in range(0, max(len(inputs), 1), ROWS)]
+        starts = range(0, max(len(inputs), 1), ROWS)
+        parts = [self.places.of(inputs[start : start + ROWS], self.reach.widths) for start in starts]
         return np.concatenate([self.reach.likeness(p, self.points) @ self.coefficients for p in parts]) + self.mean
 
 
 def fit_kernel(inputs: Floats, values: Floats, reach: Reach) -> Kernel:
     """Fit on (n, d) inputs, NaN where unknown, and (n,) values."""
-    places = _find_places(inputs, reach.widths)
-    points = places.of(inputs)
+    places = _find_places(inputs)
+    points = places.of(inputs, reach.widths)
     system = reach.likeness(points, points)
     system[np.diag_indices_from(system)] += reach.noise
     mean = float(values.mean())
@@ -131,7 +130,7 @@ def find_reach(inputs: Floats, values: Floats, widths: Sequence[int], folds: NDA
 
     looked_at = np.sort(np.random.default_rng(seed).permutation(len(values))[:LOOKED_AT])
     values, folds = values[looked_at], folds[looked_at]
-    points = _find_places(inputs[looked_at], widths).of(inputs[looked_at])
+    points = _find_places(inputs[looked_at]).of(inputs[looked_at], widths)
     distances = np.array([_distances(points[:, block], points[:, block]) for block in _blocks(widths)])
     scaled = (values - values.mean()) / (values.std() or 1.0)
     held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
@@ -175,14 +174,14 @@ def _held_out_loss(
     return loss, np.array([*along_rates, noise * np.trace(turned)])
 
 
-def _find_places(inputs: Floats, widths: Sequence[int]) -> Places:
+def _find_places(inputs: Floats) -> Places:
     known = np.isfinite(inputs)
     columns = zip(inputs.T, known.T, strict=True)
     middle = np.array([np.median(column[there]) if there.any() else 0.0 for column, there in columns])
     filled = np.where(known, inputs, middle)
     centre, spread = filled.mean(axis=0), filled.std(axis=0)
     spread[spread <= 1e-9 * (1 + np.abs(centre))] = np.inf
-    return Places(middle, centre, spread, tuple(widths))
+    return Places(middle, centre, spread)
 
 
 def _distances(a: Floats, b: Floats) -> Floats:
