@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -357,6 +357,18 @@ def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
     row = con.execute(f"SELECT id FROM {CATALOG}.current_snapshot()").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def newest_change(con: duckdb.DuckDBPyConnection, but: Collection[str]) -> tuple[int, datetime]:
+    """The newest snapshot that changed anything else than some tables, and its time: all others are as it left them."""
+    listed = ", ".join(f"'{name}'" for name in but)
+    found = con.execute(
+        f"""SELECT snapshot_id, snapshot_time FROM {CATALOG}.snapshots(), (
+            SELECT list(table_id::VARCHAR) AS passed_over FROM ducklake_table_info('{CATALOG}')
+            WHERE table_name IN ({listed})
+        ) ORDER BY list_has_all(passed_over, flatten(map_values(changes))), snapshot_id DESC LIMIT 1"""
+    ).fetchall()
+    return int(found[0][0]), found[0][1]
 
 
 def _wanting(con: duckdb.DuckDBPyConnection) -> list[str]:

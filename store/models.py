@@ -16,6 +16,10 @@ from schemas.tables import TABLES
 from store.lake import Lake, Transaction
 from store.signatures import signature
 
+WRITES = (
+    "training_sets", "models", "model_metrics", "out_of_fold", "learning_curves", "importances", "effects",
+    "predictions",
+)  # what learning makes, and no training set is made of  # fmt: skip
 DECIDES = "grouped_kfold"
 TOLERANCE = 0.01  # of the error: folds and chance move it by about as much
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.learning.boosting import Boosted
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,6 +30,8 @@ def is_zero_inflated(values: NDArray[np.float64]) -> bool:
 
 def chance_of(classifier: Any, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The (m,) probabilities of not being zero by a classifier fitted on True and False, or on one of them alone."""
+    if isinstance(classifier, Boosted):
+        return classifier.predict(inputs)
     probabilities: NDArray[np.float64] = classifier.predict_proba(inputs)
     classes = list(classifier.classes_)
     return probabilities[:, classes.index(True)] if True in classes else np.zeros(len(inputs))

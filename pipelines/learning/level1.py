@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.learning.boosting import Size, fit_boosted
 from pipelines.learning.corrected import fit_corrected
 from pipelines.learning.hurdle import chance_of
 from pipelines.learning.kernel import Kernel, find_reach, fit_kernel
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 MANY = 6000  # materials beyond which a kernel over all pairs is slow
 TREES = 100  # of each forest
-BY_TREES, BY_KERNEL = "trees", "kernel"
+BOOSTING = Size(trees=150, depth=5, rate=0.1)
+BY_TREES, BY_KERNEL, BY_BOOSTING = "trees", "kernel", "boosting"
+CLASSIFIERS = (BY_TREES, BY_BOOSTING)
 
 
 class Setting(StrEnum):
@@ -192,16 +195,15 @@ def forest(n: int, seed: int) -> Any:
     return make_pipeline(_imputer(), trees)
 
 
-def classifiers(seed: int) -> dict[str, Any]:
-    """List the unfitted classifiers that tell zero from the rest."""
-    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier  # deferred: 1.5 s
+def fit_classifier(name: str, inputs: NDArray[np.float64], positive: NDArray[np.bool_], seed: int) -> Any:
+    """Fit what tells zero from the rest, of `CLASSIFIERS` the one with this name."""
+    if name == BY_BOOSTING:
+        return fit_boosted(inputs, positive, BOOSTING, seed)
+    from sklearn.ensemble import ExtraTreesClassifier  # deferred: 1.5 s
     from sklearn.pipeline import make_pipeline
 
     trees = ExtraTreesClassifier(TREES, max_features=0.2, random_state=seed)
-    boosting = HistGradientBoostingClassifier(
-        max_iter=TREES, learning_rate=0.1, max_leaf_nodes=15, early_stopping=False, random_state=seed
-    )
-    return {BY_TREES: make_pipeline(_imputer(), trees), "boosting": boosting}
+    return make_pipeline(_imputer(), trees).fit(inputs, positive)
 
 
 def fit_level1(
@@ -231,12 +233,12 @@ def fit_level1(
     n, plain = int(counts.sum()), inputs[:, : inputs.shape[1] - layers]
     word = sum(feature_sets), plain.shape[1]  # the columns in which the helpers speak
     makers = [("size", name) for name in ((BY_TREES, BY_KERNEL) if n <= MANY else (BY_TREES,))]
-    makers += [("chance", name) for name in classifiers(seed)] if hurdle else []
+    makers += [("chance", name) for name in CLASSIFIERS] if hurdle else []
     widths = blocks_of_inputs(inputs.shape[1], feature_sets, layers)
 
     def fit(kind: str, name: str, rows: NDArray[np.bool_]) -> Any:
         if kind == "chance":
-            return classifiers(seed)[name].fit(plain[rows], values[rows] != 0)
+            return fit_classifier(name, plain[rows], values[rows] != 0, seed)
         rows = rows & counts
         if name == BY_KERNEL:
             reach = find_reach(inputs[rows], values[rows], widths, folds[rows], seed)

@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from pipelines.learning.boosting import Boosted
 from pipelines.learning.corrected import Corrected
 from pipelines.learning.difficulty import Difficulty
 from pipelines.learning.domain import Domain
@@ -28,6 +29,7 @@ from pipelines.learning.stacking import Meta
 RECORDS = {
     record.__name__: record
     for record in (
+        Boosted,
         Calibration,
         Corrected,
         Difficulty,
@@ -51,7 +53,6 @@ CHOICES: dict[str, type[Setting | View]] = {"Setting": Setting, "View": View}
 # unchecked: a forged tree could crash the process. Hence `loads` compares the hash before it reads anything.
 TRUSTED = [
     "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 ]
 

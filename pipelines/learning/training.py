@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ from schemas.ensembles import EnsembleSpec
 from schemas.errors import InputError
 from schemas.tables import TABLES
 from store import models
-from store.lake import Lake
+from store.lake import Lake, newest_change
 from store.noise import replicate_noise
 from store.signatures import code_signature, signature
 from store.training_sets import TrainingSet, freeze, select
@@ -93,7 +94,7 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
         _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
-        parameters = {"materials": model.n_rows, "blind to groups": len(blind)}
+        parameters = {"materials": model.n_rows, "blind to groups": len(blind), "models": dict(model.chosen)}
         _register(lake, spec, model, model_id, training_set, source, parameters, [])
     return Trained(model_id, anew=True)
 
@@ -269,12 +270,11 @@ def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
 
 def _select(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
     with lake.reader() as con:
-        newest = con.execute("SELECT snapshot_id, snapshot_time FROM lake.snapshots() ORDER BY ALL DESC LIMIT 1")
-        snapshot, time = newest.fetchall()[0]
+        snapshot, time = newest_change(con, models.WRITES)
     return _select_at(lake, spec, snapshot, time)
 
 
-@lru_cache(maxsize=1)  # the assets of one run ask for the same 1 s of work
+@lru_cache(maxsize=1)  # the assets of one run ask for the same 1 to 10 s of work
 def _select_at(lake: Lake, spec: EnsembleSpec, snapshot: int, _time: datetime) -> Mapping[str, TrainingSet]:
     """The training sets at a snapshot; its time tells stores apart that lay in the same folder one after another."""
     with lake.reader(snapshot) as con:
@@ -292,7 +292,8 @@ def _model_id(*parts: Any) -> str:
 
 @lru_cache(maxsize=1)
 def _learning_code() -> str:
-    libraries = [version(name) for name in ("scikit-learn", "crepes", "numpy")]
+    boosting = "xgboost" if sys.platform == "darwin" else "xgboost-cpu"
+    libraries = [version(name) for name in ("scikit-learn", boosting, "crepes", "numpy")]
     return signature(code_signature([Path(__file__).parent]), libraries)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.learning import level1, network, source_models
+from pipelines.learning.boosting import Size
 from pipelines.learning.samples import Samples
 
 Make = Callable[..., Samples]
@@ -18,7 +19,8 @@ def quick() -> Iterator[None]:
     """Fit small models."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(level1, "TREES", 15)
-        patch.setattr(source_models, "ITERATIONS", 40)
+        patch.setattr(source_models, "DEEP", Size(trees=40, depth=6, rate=0.2))
+        patch.setattr(source_models, "SHALLOW", Size(trees=40, depth=3, rate=0.2))
         patch.setattr(network, "HIDDEN", (32, 24, 16))
         yield
 
