@@ -46,6 +46,7 @@ $(STAMP): requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import xgboost' # on macOS it says here that it wants 'brew install libomp'
 	@touch $@
 
 $(STAMP_EXTRAS): requirements-extras.txt $(STAMP)

@@ -94,8 +94,9 @@ class Prediction:
     """The answer about one formula; where it could not be read, `reason` says why and nothing else is known.
 
     `chance_nonzero` is the calibrated chance of, say, a gap at all (null where zero is no class of its own). The
-    interval's standard deviation is split into `uncertainty_noise`, by which repeated measurements scatter, and the
-    rest, `uncertainty_model`, in quadrature. `effects` are there where an explanation was asked for, the largest first.
+    interval's standard deviation is split into `uncertainty_noise`, by which repeated measurements scatter (all of it,
+    where that is more), and the rest, `uncertainty_model`, in quadrature. `effects` are there where an explanation was
+    asked for, the largest first.
     """
 
     formula: str
@@ -196,9 +197,9 @@ class Predictor:
         known = known_of(self._lake, self._ensemble.sources, material_ids.tolist())
         said = self._ensemble.predict(features[usable], material_ids, known)
         references = self._references(said)
-        half_widths = (said.upper - said.lower) / 2
-        variance = (half_widths / _PER_SIGMA) ** 2 - (self._noise or 0.0) ** 2
-        model_part = np.sqrt(np.maximum(variance, 0.0))
+        total = (said.upper - said.lower) / 2 / _PER_SIGMA
+        noise_part = np.minimum(self._noise or 0.0, total)
+        model_part = np.sqrt(total**2 - noise_part**2)
         trained_on = set(self._ensemble.material_ids.tolist())
         citations = tuple(self._citations[source] for source in self.spec.source_names)
         return [
@@ -212,7 +213,7 @@ class Predictor:
                 "upper_90": float(said.upper[i]),
                 "chance_nonzero": None if said.chance is None else float(said.chance[i]),
                 "uncertainty_model": float(model_part[i]),
-                "uncertainty_noise": self._noise,
+                "uncertainty_noise": None if self._noise is None else float(noise_part[i]),
                 "in_domain": bool(said.in_domain[i]),
                 "in_training": str(said.material_ids[i]) in trained_on,
                 "sources": tuple(_say(contribution, i) for contribution in said.contributions),

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +23,15 @@ from pipelines.descriptors.catalogue import get_feature_set
 from pipelines.learning.evaluation import SINGLE, Evaluation, evaluate
 from pipelines.learning.level1 import Setting
 from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.network import Networks, teach_networks
+from pipelines.learning.network import teach_networks
 from pipelines.learning.protocols import Protocol, medians, published_protocol, split_protocol
 from pipelines.learning.samples import Samples, known_values
 from pipelines.learning.source_models import SourceModel, train_source_model
 from pipelines.learning.splits import Split
 from schemas.composition import parse_formula
+
+if TYPE_CHECKING:
+    from pipelines.learning.level1 import Helper
 
 log = logging.getLogger("matstrata.benchmarks")
 
@@ -107,11 +110,7 @@ def judge_task(
     for samples in helper_samples:
         log.info("training the model of %s on %s materials", samples.source, f"{len(samples):,}")
         models.append(train_source_model(samples, target.group_ids, seed))
-    log.info("teaching networks what all computed sources report")
-    helpers: list[SourceModel | Networks] = [
-        *models,
-        *(teach_networks(helper_samples, target.group_ids, seed) if models else []),
-    ]
+    helpers: list[Helper] = [*models, *teach_networks(helper_samples, target.group_ids, seed)]
     evaluation = evaluate(target, helpers, helper_samples, protocol, bounds, seed)
     errors = {name: np.abs(held.values - held.measured) for name, held in evaluation.held_out.items()}
     folds = protocol.folds[protocol.tested]

@@ -8,6 +8,7 @@ this trains on 200,000 compositions in a minute. Not here: what is made of it (`
 from __future__ import annotations
 
 import itertools
+import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pipelines.learning.samples import Samples
 
     Floats = NDArray[np.float32]
+
+log = logging.getLogger("matstrata.learning")
 
 NETWORKS = 2  # taught the same from other beginnings; likeness by all of their layers is steadier than by one's
 HIDDEN = (512, 256, 128)
@@ -109,6 +112,9 @@ class Networks:
 
 def teach_networks(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seed: int) -> list[Networks]:
     """Teach several networks all that the helpers report, but for some groups: a further helper, if enough is left."""
+    if not helpers:
+        return []
+    log.info("teaching networks what all computed sources report")
     try:
         return [Networks(pretrain(helpers, exclude_groups, range(seed, seed + NETWORKS)))]
     except TooFewError:

@@ -73,6 +73,10 @@ class Samples:
         """Keep some rows, given as a mask or as positions."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)[3:8]})
 
+    def undescribed(self) -> Samples:
+        """Leave the descriptors away, and with them nearly all of the memory: values can still be looked up."""
+        return replace(self, features=np.empty((len(self), 0)), widths=())
+
 
 def target_values(target: Samples) -> NDArray[np.float64]:
     """Give the (n,) values of a target source, which must have one property, reported for every row.

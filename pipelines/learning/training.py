@@ -111,9 +111,10 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     helpers: list[Helper] = [load_source_model(lake, helper_id) for helper_id in helper_ids]
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
-    if helpers:
-        log.info("%s: teaching networks what all computed sources report", spec.name)
-        helpers += teach_networks(helper_samples, samples.group_ids, SEED)
+    del sets
+    _select_at.cache_clear()  # gigabytes for which nobody asks again
+    helpers += teach_networks(helper_samples, samples.group_ids, SEED)
+    helper_samples = [each.undescribed() for each in helper_samples]
     bounds = (spec.predicts.lower, spec.predicts.upper)
     log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
     protocols = [split_protocol(samples, split, spec.predicts.zero_class, SEED) for split in _SPLITS]
@@ -144,12 +145,14 @@ def predict_materials(lake: Lake, spec: EnsembleSpec) -> int:
     log.info("%s: predicting %s materials", spec.name, f"{described.sum():,}")
     ensemble = load_ensemble(lake, serving)
     material_ids = np.array(waiting["material_id"].to_pylist(), dtype=str)[described]
+    del waiting  # as large as the features
+    features = features if described.all() else features[described]
     known = {helper.source: known_values(helper, material_ids) for helper in stored_samples(lake, spec)}
     predicted = []
     for start in range(0, len(material_ids), _BATCH):
         part = slice(start, start + _BATCH)
         said = ensemble.predict(
-            features[described][part], material_ids[part], {source: values[part] for source, values in known.items()}
+            features[part], material_ids[part], {source: values[part] for source, values in known.items()}
         )
         predicted.append(
             pa.table(

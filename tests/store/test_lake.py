@@ -22,7 +22,7 @@ import pytest
 from schemas.errors import InputError, WorkError
 from schemas.tables import TABLES
 from store.doctor import examine
-from store.lake import Lake, current_snapshot
+from store.lake import Lake, current_snapshot, newest_change
 
 WRITER = """
 import logging, os, signal, sys, time
@@ -213,6 +213,23 @@ class TestReading:
         ]
         with lake.reader(last - 1) as con:
             assert current_snapshot(con) == last - 1
+
+    def test_the_newest_change_of_other_tables(self, lake):
+        """A statement on two tables, of which one counts, is a change; deletions are changes too."""
+        with lake.commit("counts") as transaction:
+            transaction.insert("releases", releases("a"))
+        counted = transaction.snapshot
+        with lake.commit("does not") as transaction:
+            transaction.con.execute("INSERT INTO models (model_id) VALUES ('m')")
+        with lake.reader() as con:
+            assert newest_change(con, ["models"])[0] == counted
+            assert newest_change(con, ["releases", "models"])[0] < counted
+            assert newest_change(con, ["predictions"])[0] == transaction.snapshot
+        with lake.commit("both") as transaction:
+            transaction.con.execute("DELETE FROM models")
+            transaction.con.execute("DELETE FROM releases")
+        with lake.reader() as con:
+            assert newest_change(con, ["models"])[0] == transaction.snapshot
 
     @pytest.mark.parametrize("snapshot", [99, -1])
     def test_no_such_snapshot(self, lake, snapshot):

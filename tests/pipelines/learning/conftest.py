@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pipelines.learning import level1, network, source_models
+from pipelines.learning import candidates, level1, network
 from pipelines.learning.boosting import Size
 from pipelines.learning.samples import Samples
 
@@ -19,8 +19,8 @@ def quick() -> Iterator[None]:
     """Fit small models."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(level1, "TREES", 15)
-        patch.setattr(source_models, "DEEP", Size(trees=40, depth=6, rate=0.2))
-        patch.setattr(source_models, "SHALLOW", Size(trees=40, depth=3, rate=0.2))
+        patch.setattr(candidates, "DEEP", Size(trees=40, depth=6, rate=0.2))
+        patch.setattr(candidates, "SHALLOW", Size(trees=40, depth=3, rate=0.2))
         patch.setattr(network, "HIDDEN", (32, 24, 16))
         yield
 
