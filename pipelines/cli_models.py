@@ -38,8 +38,7 @@ def list_(
     if as_json:
         _print_json(rows)
         return
-    names = [*keys, "mae"]
-    out.print(grid(names, [[row[key] for key in names] for row in rows]))
+    out.print(grid(["model_id", "property", "source", "state", "created", "mae"], list(map(_line, rows))))
 
 
 @models.command()
@@ -100,6 +99,12 @@ def rollback(property: Annotated[str, typer.Argument(metavar="PROPERTY", help="E
 
     row = registry.rollback(_lake(), property)
     out.print(f"{row['model_id']} serves {property} again.")
+
+
+def _line(row: dict[str, Any]) -> list[Any]:
+    state = "serves" if row["serving"] else "withdrawn" if row["withdrawn"] else ""
+    error = None if row["mae"] is None else f"{row['mae']:.4g}"
+    return [row["model_id"], row["property"], row["source"], state, f"{row['created_at']:%y-%m-%d %H:%M}", error]
 
 
 def _lake() -> Any:
