@@ -81,12 +81,16 @@ def _print(result: dict[str, Any]) -> None:
     rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]
     rows += [["a plain random forest", *_cells(result["plain_random_forest"], keys)]]
     rows += [[name, *_cells(each, keys)] for name, each in result["published"].items()]
-    unit = "" if result["unit"] in ("", "1", "dimensionless") else f" [{result['unit']}]"
+    unit = "" if result["unit"] in ("", "1", "dimensionless") else f" {result['unit']}"
     out.print(f"[bold]{plain(result['title'])}[/]: {plain(result['split_words'])}", soft_wrap=True)
-    out.print(grid([f"{result['n']:,} rows{unit}", *keys], rows))
+    rows_of = f"{result['n']:,} rows{unit and ','}{unit}"
+    out.print(grid([rows_of, *keys], rows))
     for name, each in result["published"].items():
         how = "computed anew" if each["recomputed"] else "as printed"
         out.print(f"[dim]{plain(name)}: {plain(each['note'])}; {how}[/]", soft_wrap=True)
+    _print_subgroups(result, names)
+    if (noise := result["replicate_noise"]) is not None:
+        out.print(f"Repeated measurements of one material scatter by {noise:.3g}{unit} (pooled standard deviation).")
     _print_rivals(result, names, keys)
     for name, gain in result["gain_from_dft"].items():
         low, high = gain["ci95"]
@@ -95,6 +99,22 @@ def _print(result: dict[str, Any]) -> None:
             f"{gain['method']})"
         )
     err.print(f"{result['seconds']:.0f} s of learning")
+
+
+def _print_subgroups(result: dict[str, Any], settings: dict[str, str]) -> None:
+    """Errors and 90 % intervals of the classes, and inside and outside of the domain."""
+    from pipelines.output import grid
+
+    keys = ["mae", "rmse", "coverage_90", "width_90", "n"]
+    subsets = {"metal": "metals", "nonmetal": "non-metals", "in_domain": "in domain", "out_of_domain": "out of domain"}
+    rows = []
+    for setting in ("strict", "known_dft"):
+        figures = result["protocols"][setting]
+        there = {end: text for end, text in subsets.items() if figures.get(f"n_{end}") not in (None, figures["n"])}
+        rows += [
+            [settings[setting], text, *_cells(figures, [f"{key}_{end}" for key in keys])] for end, text in there.items()
+        ]
+    out.print(grid(["setting", "rows", *keys], rows))
 
 
 def _print_rivals(result: dict[str, Any], settings: dict[str, str], keys: list[str]) -> None:
