@@ -37,12 +37,14 @@ FROM chosen GROUP BY material_id, property, source, kind, method
 """
 
 # Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)). Where
-# structures or molecules are known, those of one composition are no replicates of each other.
+# structures or molecules are known, those of one composition are no replicates of each other. Summed in order, for the
+# last digit too to be the same each time.
 _NOISE = """
-SELECT source, property, kind, method, unit, sqrt(sum(squares) / sum(n - 1)) AS pooled_sd,
+SELECT source, property, kind, method, unit, sqrt(list_sum(list(squares ORDER BY squares)) / sum(n - 1)) AS pooled_sd,
     count(*) AS materials, sum(n) AS observations
 FROM (
-    SELECT source, property, kind, method, any_value(unit) AS unit, count(*) AS n, var_pop(value) * count(*) AS squares
+    SELECT source, property, kind, method, any_value(unit) AS unit, count(*) AS n,
+        list_var_pop(list(value ORDER BY value)) * count(*) AS squares
     FROM observations GROUP BY source, property, kind, method, material_id, structure_id
 )
 WHERE n > 1 GROUP BY source, property, kind, method, unit
@@ -50,7 +52,10 @@ WHERE n > 1 GROUP BY source, property, kind, method, unit
 
 # The same over the measurements of all sources: only within a source are they replicates of each other.
 POOLED_NOISE = """
-SELECT property, sqrt(sum(pooled_sd ** 2 * (observations - materials)) / sum(observations - materials)) AS pooled_sd
+SELECT property, sqrt(
+    list_sum(list(pooled_sd ** 2 * (observations - materials) ORDER BY source, kind, method, unit))
+    / sum(observations - materials)
+) AS pooled_sd
 FROM replicate_noise WHERE kind = 'experiment' GROUP BY property
 """
 
