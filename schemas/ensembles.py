@@ -11,7 +11,7 @@ from importlib.resources import files
 from types import MappingProxyType
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import InputError
 from schemas.properties import Property, get_property
@@ -45,9 +45,43 @@ class EnsembleSpec(BaseModel):
 
 @lru_cache(maxsize=1)
 def ensembles() -> Mapping[str, EnsembleSpec]:
-    """All ensembles by property."""
-    declared = yaml.safe_load(files("schemas").joinpath("ensembles.yaml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: EnsembleSpec(name=name, **fields) for name, fields in declared.items()})
+    """All ensembles by property.
+
+    Raises:
+        InputError: the file is not what `read_ensembles` takes.
+    """
+    return read_ensembles(files("schemas").joinpath("ensembles.yaml").read_text(encoding="utf-8"))
+
+
+def read_ensembles(text: str) -> Mapping[str, EnsembleSpec]:
+    """The ensembles that a YAML text declares, by property.
+
+    Raises:
+        InputError: it is no YAML, names a property that is not in the vocabulary, or a declaration lacks a field or has
+            one too many.
+    """
+    try:
+        declared = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"schemas/ensembles.yaml is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(declared, dict):
+        raise InputError("schemas/ensembles.yaml must have one entry for each property")
+    return MappingProxyType({name: _read(name, fields) for name, fields in declared.items()})
+
+
+def _read(name: str, fields: object) -> EnsembleSpec:
+    place = f"schemas/ensembles.yaml, {name}"
+    if not isinstance(fields, dict):
+        raise InputError(f"{place}: give target, helpers and features")
+    try:
+        spec = EnsembleSpec.model_validate({**fields, "name": name})
+        get_property(spec.name)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InputError(f"{place} is not valid: {problems}; it takes target, helpers and features") from error
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    return spec
 
 
 def get_ensemble(property_name: str) -> EnsembleSpec:
