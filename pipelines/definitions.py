@@ -16,7 +16,7 @@ from pipelines.defs.reports import report_asset
 from pipelines.defs.resources import StoreResource
 from pipelines.defs.sources import observations_asset, record_unchanged, source_spec
 from pipelines.defs.structures import structures_asset
-from pipelines.descriptors.catalogue import FEATURE_SETS
+from pipelines.descriptors.catalogue import FEATURE_SETS, get_feature_set
 from pipelines.ingest.sources import contracts, get_contract, known_sources, sound_contracts
 from schemas.ensembles import EnsembleSpec, ensembles
 from store.lake import Lake
@@ -60,6 +60,8 @@ def execute(spec: EnsembleSpec) -> None:
     Raises:
         InputError, WorkError: as the packages raise them.
     """
+    for name in spec.features:
+        get_feature_set(name)  # what Dagster says of one that there is not is forty lines
     with dg.DagsterInstance.get() as instance:
         defs().resolve_job_def(spec.name).execute_in_process(
             instance=instance, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
