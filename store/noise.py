@@ -12,13 +12,15 @@ from store.views import POOLED_NOISE
 def replicate_noise(lake: Lake, source: str, property_name: str) -> float | None:
     """The pooled standard deviation of a source's replicates, in the property's unit; None where nothing is repeated.
 
-    Only values of the source's own kind count; of several methods, the one with most observations.
+    Only values of the source's own kind count; of several methods, the one that 'source:method' names, or the one with
+    most observations.
     """
+    name, _, method = source.partition(":")
     return _ask(
         lake,
-        "SELECT pooled_sd FROM replicate_noise n JOIN sources s USING (source) "
-        "WHERE n.kind = s.kind AND source = ? AND property = ? ORDER BY observations DESC LIMIT 1",
-        [source, property_name],
+        "SELECT pooled_sd FROM replicate_noise n JOIN sources s USING (source) WHERE n.kind = s.kind AND source = ? "
+        "AND (? = '' OR n.method = ?) AND property = ? ORDER BY observations DESC LIMIT 1",
+        [name, method, method, property_name],
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from schemas.errors import InputError
 from store.conflicts import TIMES, conflicts
+from store.noise import replicate_noise
 
 SCATTER = 0.1
 REPEATED = [("r1", "Si", 1.0), ("r2", "Si", 1.0 + SCATTER * 2**0.5)]  # two values whose deviation is SCATTER
@@ -132,3 +133,15 @@ def test_what_is_not_there_is_said(lake, sources, property, kind, sentence):
     sources("a", [("r1", "GaN", 3.4)])
     with pytest.raises(InputError, match=sentence):
         conflicts(lake, property, kind)
+
+
+def test_the_noise_of_one_method_is_that_method_s_own(lake, put):
+    """A source may be named with its method, as the target of an ensemble is."""
+    rows = [("r1", "Si", 1.0), ("r2", "Si", 1.2), ("r3", "Ge", 0.6), ("r4", "Ge", 0.8), ("r5", "Ge", 0.7)]
+    calm = [("r6", "Si", 1.0), ("r7", "Si", 1.02)]
+    told = [(*row, {"method": "optics"}) for row in rows] + [(*row, {"method": "transport"}) for row in calm]
+    put("a", told, kind="experiment", method="optics")
+    assert replicate_noise(lake, "a:transport", "band_gap") == pytest.approx(0.02 / 2**0.5)
+    assert replicate_noise(lake, "a:optics", "band_gap") == pytest.approx((0.04 / 3) ** 0.5)
+    assert replicate_noise(lake, "a", "band_gap") == replicate_noise(lake, "a:optics", "band_gap")
+    assert replicate_noise(lake, "a:ellipsometry", "band_gap") is None
