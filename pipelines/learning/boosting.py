@@ -1,7 +1,7 @@
 """Boosted trees, by XGBoost, as a record that a model file can hold.
 
 Each tree sees a part of the rows, and each of its splits a part of the columns: where descriptors say nearly the same,
-that both errs less and takes half the time. Not here: which sizes there are to choose from (`source_models`, `level1`).
+that both errs less and takes half the time. Not here: which sizes there are to choose from (`candidates`, `level1`).
 """
 
 from __future__ import annotations

@@ -119,28 +119,33 @@ def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed:
         seed: Fixes what chance decides.
 
     Returns:
-        The model; where fewer than `FEWEST` materials are left to train on, one that has learned nothing and always
-        says the same: such a source speaks through its known values only.
+        The model; where fewer than `FEWEST` materials are left to train on, or none that reports a property, one that
+        has learned nothing and always says the same: such a source speaks through its known values only.
+
+    Raises:
+        LearningError: when a property is reported for no material at all.
     """
     training = samples.take(~np.isin(samples.group_ids, exclude_groups))
-    if len(training) < FEWEST:  # nearly all belong to the target: known values, but no model
-        return _without_model(samples)
-    scales = tuple(fit_scale(values) for values in training.values.T)
-    heads = []
-    for name, values, scale in zip(training.properties, training.values.T, scales, strict=True):
+    if len(training) < FEWEST:  # nearly all belong to the target
+        training = samples.take(np.zeros(len(samples), dtype=bool))
+    scales, heads = [], []
+    for name, values, everything in zip(training.properties, training.values.T, samples.values.T, strict=True):
         known = np.flatnonzero(np.isfinite(values))
+        scales.append(fit_scale(values if len(known) else everything))
+        if not len(known):
+            continue
         if is_zero_inflated(values[known]):
             heads.append(Head(_chance_name(name), known, values[known] != 0))
             known = known[values[known] != 0]
-        heads.append(Head(name, known, scale.apply(values[known])))
+        heads.append(Head(name, known, scales[-1].apply(values[known])))
     kinds = choose(training, heads, seed)
     models = fit_chosen(training, heads, kinds, seed)
     return SourceModel(
         source=training.source,
         kind=training.kind,
         properties=training.properties,
-        scales=scales,
-        estimators=tuple(models[name] for name in training.properties),
+        scales=tuple(scales),
+        estimators=tuple(models.get(name) or _silent() for name in training.properties),
         classifiers=tuple(models.get(_chance_name(name)) for name in training.properties),
         chosen=tuple(kinds.items()),
         trained_groups=np.sort(fingerprints(np.unique(training.group_ids))),
@@ -153,19 +158,7 @@ def _chance_name(property_name: str) -> str:
     return f"{property_name} (not zero)"
 
 
-def _without_model(samples: Samples) -> SourceModel:
+def _silent() -> Any:
     from sklearn.dummy import DummyRegressor  # deferred: 1.5 s
 
-    silent = DummyRegressor(strategy="constant", constant=0.0).fit(np.zeros((1, 1)), [0.0])
-    return SourceModel(
-        source=samples.source,
-        kind=samples.kind,
-        properties=samples.properties,
-        scales=tuple(fit_scale(values) for values in samples.values.T),
-        estimators=(silent,) * len(samples.properties),
-        classifiers=(None,) * len(samples.properties),
-        chosen=(),
-        trained_groups=np.empty(0, dtype=np.uint64),
-        n_features=samples.features.shape[1],
-        n_rows=0,
-    )
+    return DummyRegressor(strategy="constant", constant=0.0).fit(np.zeros((1, 1)), [0.0])

@@ -33,6 +33,16 @@ def test_a_source_that_holds_the_target_only_keeps_silent(computed):
     assert chances.shape == (500, 0)
 
 
+def test_a_property_known_of_the_target_only_is_silent_and_costs_no_other(measured, computed):
+    """Its known values can still be heard."""
+    of_target = np.isin(computed.group_ids, measured.group_ids)
+    values = np.column_stack([computed.values[:, 0], np.where(of_target, 7.0, np.nan)])
+    model = train_source_model(replace(computed, values=values), measured.group_ids, seed=0)
+    said = model.unscale(model.predict_scaled(computed.features)[0])
+    assert (said[:, 1] == 7.0).all()
+    assert np.corrcoef(said[:, 0], computed.values[:, 0])[0, 1] > 0.5
+
+
 def test_zero_as_a_class_of_its_own_is_learned_as_one(computed, measured):
     gap = computed.values[:, 0]
     metal = gap < np.median(gap)
