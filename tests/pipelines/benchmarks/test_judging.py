@@ -11,7 +11,8 @@ from pipelines.benchmarks import judging
 from pipelines.benchmarks.rivals import judge_method
 from pipelines.benchmarks.scores import paired_gain, score
 from pipelines.benchmarks.tasks import Task
-from pipelines.learning import level1, source_models
+from pipelines.learning import candidates, level1
+from pipelines.learning.boosting import Size
 from pipelines.learning.methods.interface import Lessons
 from pipelines.learning.protocols import medians
 from pipelines.learning.samples import Samples
@@ -24,7 +25,8 @@ ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "P")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(level1, "TREES", 10)
-    monkeypatch.setattr(source_models, "ITERATIONS", 20)
+    monkeypatch.setattr(candidates, "DEEP", Size(trees=20, depth=5, rate=0.2))
+    monkeypatch.setattr(candidates, "SHALLOW", Size(trees=20, depth=3, rate=0.2))
 
 
 @pytest.fixture(scope="module")
