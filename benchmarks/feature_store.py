@@ -16,15 +16,15 @@ from pathlib import Path
 import pyarrow as pa
 from formula_parsing import bundled_formulas, table_formulas
 
-from pipelines.descriptors.catalogue import get_feature_set
-from pipelines.ingest.files import locate
-from schemas.composition import parse_formula
-from schemas.contracts import load_contracts
-from schemas.errors import InputError
-from schemas.tables import TABLES
-from store.features import Materialised, materialise
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.pipelines.descriptors.registry import get_feature_set
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.schemas.composition import parse_formula
+from matstrata.schemas.contracts import load_contracts
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.tables import TABLES
+from matstrata.store.features.sets import Materialised, materialise
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 
 _BIG_REQUEST = 1_000_000
 
@@ -32,7 +32,7 @@ _REQUEST = """
 import json, resource, sys, time
 import numpy as np
 import pyarrow as pa
-from store import FeatureStore
+from matstrata.store import FeatureStore
 with FeatureStore.open(sys.argv[1]) as store:
     ids = store.sql("SELECT material_id FROM materials ORDER BY ALL")["material_id"].combine_chunks()
     chosen = np.random.default_rng(0).integers(0, len(ids), int(sys.argv[2]))
@@ -51,7 +51,7 @@ print(json.dumps({"first": seconds[0], "best": min(seconds), "peak_gib": peak}))
 _OPEN = """
 import sys, time
 started, cpu = time.perf_counter(), time.process_time()
-from store import FeatureStore
+from matstrata.store import FeatureStore
 with FeatureStore.open(sys.argv[1]) as store:
     store.sql("SELECT count(*) FROM materials")
 print(time.perf_counter() - started, time.process_time() - cpu)

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-from schemas.composition import Composition, parse_formula
+from matstrata.schemas.composition import Composition, parse_formula
 
 _PEER_ROWS = 5_000  # pymatgen gets a part, or the benchmark would take minutes
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from formula_parsing import bundled_formulas
 
-from pipelines.descriptors import magpie
-from schemas.composition import parse_formula
+from matstrata.pipelines.descriptors.composition import magpie
+from matstrata.schemas.composition import parse_formula
 
 _ROWS = 2_000
 _REPEATS = 5

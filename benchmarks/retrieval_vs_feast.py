@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from feature_store import fill, formulas
 
-from store import FeatureStore
-from store.lake import Lake
+from matstrata.store import FeatureStore
+from matstrata.store.lake.lake import Lake
 
 _FEAST = "feast[duckdb]==0.67.0"
 _ROWS = 100_000

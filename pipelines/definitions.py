@@ -1,4 +1,4 @@
-"""The code location: what `dagster dev -m pipelines.definitions` loads."""
+"""The code location: what `dagster dev -m matstrata.pipelines.definitions` loads."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from pipelines.defs.inbox import inbox, inbox_drafts, inbox_sensor
-from pipelines.defs.jobs import property_job, refresh_schedule
-from pipelines.defs.learning import learning_assets
-from pipelines.defs.maintenance import maintenance, weekly_maintenance
-from pipelines.defs.materials import features_asset, materials_asset
-from pipelines.defs.reports import report_asset
-from pipelines.defs.resources import StoreResource
-from pipelines.defs.sources import observations_asset, record_unchanged, source_spec
-from pipelines.defs.structures import structures_asset
-from pipelines.descriptors.catalogue import FEATURE_SETS, get_feature_set
-from pipelines.ingest.sources import contracts, get_contract, known_sources, sound_contracts
-from schemas.ensembles import EnsembleSpec, ensembles
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.pipelines.defs.inbox import inbox, inbox_drafts, inbox_sensor
+from matstrata.pipelines.defs.jobs import property_job, refresh_schedule
+from matstrata.pipelines.defs.learning import learning_assets
+from matstrata.pipelines.defs.maintenance import maintenance, weekly_maintenance
+from matstrata.pipelines.defs.materials import features_asset, materials_asset
+from matstrata.pipelines.defs.reports import report_asset
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.sources import observations_asset, record_unchanged, source_spec
+from matstrata.pipelines.defs.structures import structures_asset
+from matstrata.pipelines.descriptors.registry import FEATURE_SETS, get_feature_set
+from matstrata.pipelines.ingest.sources import contracts, get_contract, known_sources, sound_contracts
+from matstrata.schemas.ensembles import EnsembleSpec, ensembles
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 
 # Dagster (1.13) warns of a beta parameter that it passes to itself when a sensor is put into a repository
 warnings.filterwarnings("ignore", message=r".*`owners` of initializer `SensorDefinition", category=dg.BetaWarning)

@@ -13,9 +13,9 @@ from types import MappingProxyType
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.contracts import FileLocation
-from schemas.ensembles import EnsembleSpec
-from schemas.errors import InputError
+from matstrata.schemas.contracts import FileLocation
+from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.schemas.errors import InputError
 
 
 class BenchmarkSpec(BaseModel):
@@ -43,7 +43,7 @@ def ensemble_of(spec: BenchmarkSpec) -> EnsembleSpec:
 @lru_cache(maxsize=1)
 def benchmarks() -> Mapping[str, BenchmarkSpec]:
     """All benchmarks by name."""
-    declared = yaml.safe_load(files("schemas").joinpath("benchmarks.yaml").read_text(encoding="utf-8"))
+    declared = yaml.safe_load(files("matstrata.schemas").joinpath("benchmarks.yaml").read_text(encoding="utf-8"))
     return MappingProxyType({name: BenchmarkSpec(name=name, **fields) for name, fields in declared.items()})
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd, lcm
 
-from schemas.elements import HYDROGEN_ISOTOPES, SYMBOLS
-from schemas.formula import FormulaError, read_amounts, shown
+from matstrata.schemas.elements import HYDROGEN_ISOTOPES, SYMBOLS
+from matstrata.schemas.formula import FormulaError, read_amounts, shown
 
 __all__ = ["GROUP_TOLERANCE", "Composition", "FormulaError", "parse_formula", "read_key"]
 

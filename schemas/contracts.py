@@ -1,6 +1,6 @@
 """A source's contract: what it is, where its bytes are, which column means what. One YAML file per source.
 
-Contracts are pure descriptions. Not here: fetching files (`pipelines.ingest.files`), reading them
+Contracts are pure descriptions. Not here: fetching files (`pipelines.ingest.fetching.files`), reading them
 (`pipelines.ingest.readers`), and the vocabulary of properties (`schemas.properties`).
 """
 
@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from schemas.errors import InputError
-from schemas.properties import get_property
-from schemas.units import convert
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.units import convert
 
 STRUCTURAL = ("volume_per_atom",)  # observed wherever there is a structure
 SHIPPED = Path(__file__).parent / "sources"

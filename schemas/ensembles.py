@@ -13,8 +13,8 @@ from types import MappingProxyType
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from schemas.errors import InputError
-from schemas.properties import Property, get_property
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.properties import Property, get_property
 
 
 class EnsembleSpec(BaseModel):
@@ -50,7 +50,7 @@ def ensembles() -> Mapping[str, EnsembleSpec]:
     Raises:
         InputError: the file is not what `read_ensembles` takes.
     """
-    return read_ensembles(files("schemas").joinpath("ensembles.yaml").read_text(encoding="utf-8"))
+    return read_ensembles(files("matstrata.schemas").joinpath("ensembles.yaml").read_text(encoding="utf-8"))
 
 
 def read_ensembles(text: str) -> Mapping[str, EnsembleSpec]:

@@ -3,7 +3,7 @@
 A row-level expectation carries the id of a rule of `schemas.rules`: the record that breaks it is refused. A table-level
 one carries an id of `schemas.rules.TABLE_RULES`: breaking it stops the source, or warns.
 
-Not here: running the suites (`pipelines.ingest.validation`).
+Not here: running the suites (`pipelines.ingest.validating.validation`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
-from schemas.contracts import Contract, Kind
-from schemas.properties import get_property
-from schemas.tables import TABLES
+from matstrata.schemas.contracts import Contract, Kind
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.tables import TABLES
 
 if TYPE_CHECKING:
     from types import ModuleType

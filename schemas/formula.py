@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NoReturn
 
-from schemas.elements import SYMBOLS
-from schemas.errors import InputError
+from matstrata.schemas.elements import SYMBOLS
+from matstrata.schemas.errors import InputError
 
 Amount = int | Fraction
 """Exact; the int is there because most amounts are one and Fraction takes ten times as long."""

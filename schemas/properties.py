@@ -13,7 +13,7 @@ from types import MappingProxyType
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from schemas.errors import InputError
+from matstrata.schemas.errors import InputError
 
 
 class Property(BaseModel):
@@ -45,7 +45,7 @@ class Property(BaseModel):
 @lru_cache(maxsize=1)
 def properties() -> Mapping[str, Property]:
     """All properties by name."""
-    declared = yaml.safe_load(files("schemas").joinpath("properties.yaml").read_text(encoding="utf-8"))
+    declared = yaml.safe_load(files("matstrata.schemas").joinpath("properties.yaml").read_text(encoding="utf-8"))
     return MappingProxyType({name: Property(name=name, **fields) for name, fields in declared.items()})
 
 

@@ -188,11 +188,11 @@ TABLE_RULES: Mapping[str, Rule] = MappingProxyType({rule.rule_id: rule for rule 
 
 
 def as_markdown() -> str:
-    """The table of all rules: `python -m schemas.rules > docs/rules.md`."""
+    """The table of all rules: `python -m matstrata.schemas.rules > docs/rules.md`."""
     lines = [
         "# Rules",
         "",
-        "Generated from `schemas/rules.py` by `python -m schemas.rules > docs/rules.md`.",
+        "Generated from `schemas/rules.py` by `python -m matstrata.schemas.rules > docs/rules.md`.",
         "",
         "A record that breaks a rule is refused whole, and kept in the table `rejections` with rule and sentence:",
         "",

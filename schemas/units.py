@@ -11,14 +11,14 @@ from functools import lru_cache
 from tokenize import TokenError
 from typing import TYPE_CHECKING
 
-from schemas.errors import InputError
+from matstrata.schemas.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     import pint
     from numpy.typing import NDArray
 
-    from schemas.properties import Property
+    from matstrata.schemas.properties import Property
 
 # pint passes over characters that it can't place: "eV#K" would be read as eV K
 _WRITTEN = re.compile(r"[\w %°·⁻*/^().-]{0,100}")

@@ -6,7 +6,7 @@ No Dagster and no machine learning here.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from store.feature_store import FeatureStore
+    from matstrata.store.feature_store import FeatureStore
 
 __all__ = ["FeatureStore"]
 
@@ -14,7 +14,7 @@ __all__ = ["FeatureStore"]
 def __getattr__(name: str) -> Any:
     # deferred: 0.3 s for DuckDB and Arrow, which the settings and signatures do without
     if name == "FeatureStore":
-        from store.feature_store import FeatureStore
+        from matstrata.store.feature_store import FeatureStore
 
         return FeatureStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

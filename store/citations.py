@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
-from schemas.errors import InputError
-from store.lake import Lake
+from matstrata.schemas.errors import InputError
+from matstrata.store.lake.lake import Lake
 
 
 def cite(lake: Lake, things: Sequence[str]) -> list[str]:

@@ -13,13 +13,13 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from store.as_of import AsOf, resolve_as_of
-from store.features import FeatureSet
-from store.labelled import Request, select_labelled
-from store.lake import Lake
-from store.query import connect_locked, query
-from store.retrieval import Features, FeatureTables, choose, features_for
-from store.training_sets import TrainingSet
+from matstrata.store.datasets.labelled import Request, select_labelled
+from matstrata.store.datasets.training_sets import TrainingSet
+from matstrata.store.features.retrieval import Features, FeatureTables, choose, features_for
+from matstrata.store.features.sets import FeatureSet
+from matstrata.store.lake.as_of import AsOf, resolve_as_of
+from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.query import connect_locked, query
 
 
 class FeatureStore:
@@ -47,7 +47,7 @@ class FeatureStore:
             InputError: there is no store, or no such snapshot or release.
         """
         if path is None:
-            from store.settings import Settings  # deferred: 0.2 s
+            from matstrata.store.settings import Settings  # deferred: 0.2 s
 
             lake = Lake.of(Settings())
         else:
@@ -110,7 +110,7 @@ class FeatureStore:
         Args:
             entities: ids of the store; or formulas of materials, in any spelling.
             features: feature sets of one entity: 'magpie' (its newest version that is not deprecated) or 'magpie_v1'.
-            new: the catalogue (`pipelines.descriptors.catalogue.FEATURE_SETS`) by which to describe materials that the
+            new: the catalogue (`pipelines.descriptors.registry.FEATURE_SETS`) by which to describe materials that the
                 store does not describe; they are not written.
 
         Raises:

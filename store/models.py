@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.errors import InputError
-from schemas.tables import TABLES
-from store.lake import Lake, Transaction
-from store.signatures import signature
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.lake import Lake, Transaction
+from matstrata.store.lake.signatures import signature
 
 WRITES = (
     "training_sets", "models", "model_metrics", "out_of_fold", "learning_curves", "importances", "effects",

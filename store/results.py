@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.errors import InputError
+from matstrata.schemas.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

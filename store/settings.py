@@ -92,7 +92,7 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, SecretStr):
         if name != "catalog":
             return "hidden"
-        from store.catalogs import public_address  # deferred: 0.3 s, DuckDB
+        from matstrata.store.lake.catalogs import public_address  # deferred: 0.3 s, DuckDB
 
         return public_address(value.get_secret_value())
     return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)

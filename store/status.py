@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.lake import Lake
+from matstrata.store.lake.lake import Lake
 
 
 def summarise(lake: Lake) -> dict[str, Any]:

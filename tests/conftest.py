@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from store.lake import Lake
+from matstrata.store.lake.lake import Lake
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from pipelines.ingest.onboarding import add_source
-from schemas.ensembles import EnsembleSpec
-from store.lake import Lake
-from store.maintenance import Policy, maintain
+from matstrata.pipelines.ingest.onboarding import add_source
+from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.store.lake.lake import Lake
+from matstrata.store.upkeep.maintenance import Policy, maintain
 
 SPEC = EnsembleSpec(name="band_gap", target="lab", helpers=("dft",), features=("magpie",))
 SOURCES = {"lab": "experiment", "dft": "computation"}
@@ -93,16 +93,17 @@ class Workshop:
 
     def materialise(self, _version: int, say: Say) -> None:
         """The materials, and their Magpie descriptors."""
-        from pipelines.descriptors.catalogue import FEATURE_SETS
-        from store.features import materialise
-        from store.materials import update_materials
+        from matstrata.pipelines.descriptors.registry import FEATURE_SETS
+        from matstrata.store.features.sets import materialise
+        from matstrata.store.records.materials import update_materials
 
         say(f"snapshot {update_materials(self.lake).snapshot}")
         say(f"snapshot {materialise(self.lake, FEATURE_SETS['magpie']).snapshot}")
 
     def train(self, _version: int, say: Say) -> None:
         """Frozen training sets, and the model of one source."""
-        from pipelines.learning import source_models, training
+        from matstrata.pipelines.learning import jobs as training
+        from matstrata.pipelines.learning.models import source_models
 
         source_models.ITERATIONS = 15
         for training_set in training.training_sets(self.lake, SPEC).values():
@@ -122,8 +123,8 @@ def warm_up() -> None:
     import sklearn.ensemble  # noqa: F401
     import skops.io  # noqa: F401
 
-    import pipelines.learning.training  # noqa: F401
-    from pipelines.descriptors.catalogue import FEATURE_SETS
+    import matstrata.pipelines.learning.jobs  # noqa: F401
+    from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     FEATURE_SETS["magpie"].signature()

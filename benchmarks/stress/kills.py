@@ -27,9 +27,9 @@ from typing import Any
 
 from jobs import KINDS, POLICY, REFUSED, SOURCES, Workshop, rows_of, warm_up
 
-from store import doctor, releases
-from store.lake import Lake, current_snapshot
-from store.training_sets import select
+from matstrata.store.datasets.training_sets import select
+from matstrata.store.lake.lake import Lake, current_snapshot
+from matstrata.store.upkeep import doctor, releases
 
 
 @dataclass

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 import servers
 
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 
 PROCESSES, THREADS, COMMITS = 4, 4, 50
 

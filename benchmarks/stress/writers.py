@@ -22,7 +22,7 @@ WRITER = f"""
 import logging, sys
 from pathlib import Path
 import pyarrow as pa
-from store.lake import Lake
+from matstrata.store.lake.lake import Lake
 logging.disable(logging.WARNING)
 lake, name, commits = Lake(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 for commit in range(commits):
@@ -35,7 +35,7 @@ for commit in range(commits):
 READER = f"""
 import sys, time
 from pathlib import Path
-from store.lake import Lake
+from matstrata.store.lake.lake import Lake
 lake, looks, last = Lake(Path(sys.argv[1])), 0, 0
 while not Path(sys.argv[2]).exists():
     with lake.reader() as con:
@@ -53,7 +53,7 @@ print(looks)
 
 def stress(root: Path, writers: int, commits: int, readers: int) -> dict[str, object]:
     """Write from so many processes at once; returns what came of it."""
-    from store.lake import Lake
+    from matstrata.store.lake.lake import Lake
 
     lake, stop = Lake(root / "store"), root / "stop"
     lake.init()

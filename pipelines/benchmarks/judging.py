@@ -16,22 +16,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.benchmarks.rivals import judge_method
-from pipelines.benchmarks.scores import paired_gain
-from pipelines.benchmarks.tasks import Task
-from pipelines.descriptors.catalogue import get_feature_set
-from pipelines.learning.evaluation import SINGLE, Evaluation, evaluate
-from pipelines.learning.level1 import Setting
-from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.network import teach_networks
-from pipelines.learning.protocols import Protocol, medians, published_protocol, split_protocol
-from pipelines.learning.samples import Samples, known_values
-from pipelines.learning.source_models import SourceModel, train_source_model
-from pipelines.learning.splits import Split
-from schemas.composition import parse_formula
+from matstrata.pipelines.benchmarks.rivals import judge_method
+from matstrata.pipelines.benchmarks.scores import paired_gain
+from matstrata.pipelines.benchmarks.tasks import Task
+from matstrata.pipelines.descriptors.registry import get_feature_set
+from matstrata.pipelines.learning.evaluation.evaluation import SINGLE, Evaluation, evaluate
+from matstrata.pipelines.learning.evaluation.protocols import Protocol, medians, published_protocol, split_protocol
+from matstrata.pipelines.learning.methods.interface import Lessons
+from matstrata.pipelines.learning.models.network import teach_networks
+from matstrata.pipelines.learning.models.source_models import SourceModel, train_source_model
+from matstrata.pipelines.learning.samples import Samples, known_values
+from matstrata.pipelines.learning.splits import Split
+from matstrata.pipelines.learning.stack.level1 import Setting
+from matstrata.schemas.composition import parse_formula
 
 if TYPE_CHECKING:
-    from pipelines.learning.level1 import Helper
+    from matstrata.pipelines.learning.stack.level1 import Helper
 
 log = logging.getLogger("matstrata.benchmarks")
 

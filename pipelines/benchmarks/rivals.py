@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.benchmarks.scores import score
-from pipelines.learning.ensemble import hear_helpers
-from pipelines.learning.errors import LearningError
-from pipelines.learning.methods import METHODS
-from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.protocols import Protocol
-from pipelines.learning.samples import Samples
-from pipelines.learning.threads import one_thread
+from matstrata.pipelines.benchmarks.scores import score
+from matstrata.pipelines.learning.evaluation.protocols import Protocol
+from matstrata.pipelines.learning.leakage import LearningError
+from matstrata.pipelines.learning.methods import METHODS
+from matstrata.pipelines.learning.methods.interface import Lessons
+from matstrata.pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.threads import one_thread
 
 log = logging.getLogger("matstrata.benchmarks")
 

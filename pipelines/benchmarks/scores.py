@@ -1,6 +1,6 @@
 """Figures of published predictions, and gains in pairs with their confidence. Pure.
 
-Not here: the figures of our own (`pipelines.learning.evaluation`).
+Not here: the figures of our own (`pipelines.learning.evaluation.evaluation`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.learning.evaluation import error_figures
+from matstrata.pipelines.learning.evaluation.evaluation import error_figures
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.benchmarks import judging
-from pipelines.benchmarks.scores import score
-from pipelines.benchmarks.tasks import Task, read_task
-from pipelines.descriptors.catalogue import get_feature_set
-from pipelines.ingest.files import locate_all
-from pipelines.learning.protocols import PUBLISHED, Protocol
-from pipelines.learning.samples import Samples, known_values, target_values
-from pipelines.learning.splits import Split
-from pipelines.learning.training import samples_of, select_source
-from schemas.benchmarks import BenchmarkSpec, ensemble_of
-from schemas.properties import get_property
-from store.features import materialise
-from store.lake import Lake
-from store.noise import pooled_noise
-from store.settings import Settings
+from matstrata.pipelines.benchmarks import judging
+from matstrata.pipelines.benchmarks.scores import score
+from matstrata.pipelines.benchmarks.tasks import Task, read_task
+from matstrata.pipelines.descriptors.registry import get_feature_set
+from matstrata.pipelines.ingest.fetching.files import locate_all
+from matstrata.pipelines.learning.evaluation.protocols import PUBLISHED, Protocol
+from matstrata.pipelines.learning.jobs import samples_of, select_source
+from matstrata.pipelines.learning.samples import Samples, known_values, target_values
+from matstrata.pipelines.learning.splits import Split
+from matstrata.schemas.benchmarks import BenchmarkSpec, ensemble_of
+from matstrata.schemas.properties import get_property
+from matstrata.store.features.sets import materialise
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.noise import pooled_noise
+from matstrata.store.settings import Settings
 
 log = logging.getLogger("matstrata.benchmarks")
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.benchmarks.scores import score
-from schemas.errors import InputError
+from matstrata.pipelines.benchmarks.scores import score
+from matstrata.schemas.errors import InputError
 
 MATBENCH_SEED = 18012019  # of the official folds: KFold(5, shuffle=True, random_state=18012019) over the rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import duckdb
 
-from store.statistics import THRESHOLD, drift_since, last_release
+from matstrata.store.records.statistics import THRESHOLD, drift_since, last_release
 
 _CHECK = "drift"
 _LISTED = 20

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.defs.resources import StoreResource
-from pipelines.ingest.inbox import draft_contract, take_in, undescribed_files, waiting_contracts
-from store.settings import Settings
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.ingest.inbox import draft_contract, take_in, undescribed_files, waiting_contracts
+from matstrata.store.settings import Settings
 
 
 class DroppedFile(dg.Config):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.defs.learning import ensemble_key, predictions_key, source_model_key, training_sets_key
-from pipelines.defs.materials import MATERIALS, features_key
-from pipelines.defs.reports import report_key
-from pipelines.defs.sources import observations_key
-from schemas.contracts import Contract
-from schemas.ensembles import EnsembleSpec
+from matstrata.pipelines.defs.learning import ensemble_key, predictions_key, source_model_key, training_sets_key
+from matstrata.pipelines.defs.materials import MATERIALS, features_key
+from matstrata.pipelines.defs.reports import report_key
+from matstrata.pipelines.defs.sources import observations_key
+from matstrata.schemas.contracts import Contract
+from matstrata.schemas.ensembles import EnsembleSpec
 
 
 def chain(spec: EnsembleSpec) -> list[dg.AssetKey]:

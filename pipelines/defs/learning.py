@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.automation import WHEN_CHANGED
-from pipelines.defs.materials import features_key
-from pipelines.defs.resources import StoreResource
-from pipelines.defs.sources import observations_key
-from schemas.ensembles import EnsembleSpec
-from store import models
+from matstrata.pipelines.defs.automation import WHEN_CHANGED
+from matstrata.pipelines.defs.materials import features_key
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.sources import observations_key
+from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.store import models
 
 COVERAGE_WANTED = (0.87, 0.93)
 
@@ -59,7 +59,7 @@ def _training_sets(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
     )
     def training_sets(store: StoreResource) -> dg.MaterializeResult:
-        from pipelines.learning.training import training_sets  # deferred: 1.5 s, scikit-learn
+        from matstrata.pipelines.learning.jobs import training_sets  # deferred: 1.5 s, scikit-learn
 
         sets = training_sets(store.lake(), spec)
         identities = {source: found.training_set_id for source, found in sets.items()}
@@ -86,7 +86,7 @@ def _source_model(spec: EnsembleSpec, source: str) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
     )
     def source_model(store: StoreResource) -> dg.MaterializeResult:
-        from pipelines.learning.training import train_source  # deferred: 1.5 s, scikit-learn
+        from matstrata.pipelines.learning.jobs import train_source  # deferred: 1.5 s, scikit-learn
 
         trained = train_source(store.lake(), spec, source)
         return dg.MaterializeResult(
@@ -114,8 +114,8 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         ],
     )
     def ensemble(store: StoreResource) -> Iterator[dg.MaterializeResult]:
-        from pipelines.learning.training import train  # deferred: 1.5 s, scikit-learn
-        from pipelines.reports.thumbnail import parity_png
+        from matstrata.pipelines.learning.jobs import train  # deferred: 1.5 s, scikit-learn
+        from matstrata.pipelines.reports.figures.thumbnail import parity_png
 
         lake = store.lake()
         trained = train(lake, spec)
@@ -172,7 +172,7 @@ def _predictions(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
     )
     def predictions(store: StoreResource) -> dg.MaterializeResult:
-        from pipelines.learning.training import predict_materials  # deferred: 1.5 s, scikit-learn
+        from matstrata.pipelines.learning.jobs import predict_materials  # deferred: 1.5 s, scikit-learn
 
         lake = store.lake()
         done = predict_materials(lake, spec)

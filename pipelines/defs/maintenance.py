@@ -4,13 +4,13 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.resources import StoreResource
 
 
 @dg.op(description="Expire old snapshots, merge files, delete what nothing needs; what is pinned stays.")
 def maintain_store(context: dg.OpExecutionContext, store: StoreResource) -> None:
     """As `matstrata maintain` with its defaults."""
-    from store.maintenance import Policy, maintain
+    from matstrata.store.upkeep.maintenance import Policy, maintain
 
     done = maintain(store.lake(), Policy())
     metadata: dict[str, Any] = {

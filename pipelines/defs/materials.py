@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from pipelines.defs.automation import WHEN_CHANGED
-from pipelines.defs.drift import drift_result, drift_spec
-from pipelines.defs.resources import StoreResource
-from pipelines.defs.sources import observations_key
-from store.features import FeatureSet, materialise
-from store.materials import materials_version, update_materials
+from matstrata.pipelines.defs.automation import WHEN_CHANGED
+from matstrata.pipelines.defs.drift import drift_result, drift_spec
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.sources import observations_key
+from matstrata.store.features.sets import FeatureSet, materialise
+from matstrata.store.records.materials import materials_version, update_materials
 
 GROUP = "materials"
 MATERIALS = dg.AssetKey("materials")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.defs.automation import WHEN_CHANGED
-from pipelines.defs.learning import predictions_key
-from pipelines.defs.resources import StoreResource
-from pipelines.ingest.sources import contracts
-from schemas.ensembles import EnsembleSpec
+from matstrata.pipelines.defs.automation import WHEN_CHANGED
+from matstrata.pipelines.defs.learning import predictions_key
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.ingest.sources import contracts
+from matstrata.schemas.ensembles import EnsembleSpec
 
 
 def report_key(spec: EnsembleSpec) -> dg.AssetKey:
@@ -28,8 +28,8 @@ def report_asset(spec: EnsembleSpec) -> dg.AssetsDefinition:
         automation_condition=WHEN_CHANGED,
     )
     def report(store: StoreResource) -> dg.MaterializeResult:
-        from pipelines.reports.catalogue import windows, write_catalogue
-        from pipelines.reports.file import write_report  # deferred: 1 s, plotly
+        from matstrata.pipelines.reports.report import write_report  # deferred: 1 s, plotly
+        from matstrata.pipelines.reports.store_page import windows, write_catalogue
 
         written = write_report(store.lake(), spec.name)
         write_catalogue(store.lake(), windows(contracts().values()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 
 
 class StoreResource(dg.ConfigurableResource):

@@ -9,17 +9,17 @@ from datetime import timedelta
 
 import dagster as dg
 
-from pipelines.defs.automation import WHEN_CHANGED
-from pipelines.defs.drift import drift_result, drift_spec
-from pipelines.defs.resources import StoreResource
-from pipelines.ingest.data_docs import docs_page
-from pipelines.ingest.refresh import AllRefusedError, refresh_source
-from pipelines.ingest.sources import get_contract, locate_sources
-from pipelines.ingest.validation import RefusedError
-from schemas.contracts import Contract
-from store.checks import ValidationSummary, conservation, validation_summary
-from store.lake import Lake, current_snapshot
-from store.sources import content_version, content_versions
+from matstrata.pipelines.defs.automation import WHEN_CHANGED
+from matstrata.pipelines.defs.drift import drift_result, drift_spec
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.ingest.refresh import AllRefusedError, refresh_source
+from matstrata.pipelines.ingest.sources import get_contract, locate_sources
+from matstrata.pipelines.ingest.validating.data_docs import docs_page
+from matstrata.pipelines.ingest.validating.validation import RefusedError
+from matstrata.schemas.contracts import Contract
+from matstrata.store.lake.lake import Lake, current_snapshot
+from matstrata.store.records.checks import ValidationSummary, conservation, validation_summary
+from matstrata.store.records.sources import content_version, content_versions
 
 log = logging.getLogger("matstrata.ingest")
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from pipelines.defs.automation import WHEN_CHANGED
-from pipelines.defs.materials import GROUP
-from pipelines.defs.resources import StoreResource
-from pipelines.defs.sources import observations_key
-from pipelines.ingest.structure_groups import update_groups
-from schemas.contracts import Contract
-from store.structures import structures_summary
+from matstrata.pipelines.defs.automation import WHEN_CHANGED
+from matstrata.pipelines.defs.materials import GROUP
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.sources import observations_key
+from matstrata.pipelines.ingest.structure_groups import update_groups
+from matstrata.schemas.contracts import Contract
+from matstrata.store.records.structures import structures_summary
 
 STRUCTURES = dg.AssetKey("structures")
 

@@ -1,6 +1,6 @@
 """What a contract would do to its files, without writing anything.
 
-Not here: how it is shown (`pipelines.output`).
+Not here: how it is shown (`pipelines.cli.tables`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipelines.ingest.records import SourceFile
-from pipelines.ingest.refresh import AllRefusedError, examine
-from schemas.contracts import Contract
+from matstrata.pipelines.ingest.records import SourceFile
+from matstrata.pipelines.ingest.refresh import AllRefusedError, examine
+from matstrata.schemas.contracts import Contract
 
 _SHOWN = ("source_record", "formula_reported", "material_id", "property", "value", "unit", "value_reported")
 

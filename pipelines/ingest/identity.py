@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipelines.ingest.molecules import SmilesError, read_smiles
-from schemas.composition import FormulaError, read_key
-from schemas.contracts import Contract
-from schemas.tables import TABLES
+from matstrata.pipelines.entities.molecules import SmilesError, read_smiles
+from matstrata.schemas.composition import FormulaError, read_key
+from matstrata.schemas.contracts import Contract
+from matstrata.schemas.tables import TABLES
 
 if TYPE_CHECKING:
-    from pipelines.ingest.molecules import Molecule
-    from pipelines.ingest.structures.parse import ParsedStructure
+    from matstrata.pipelines.entities.molecules import Molecule
+    from matstrata.pipelines.entities.structures.parse import ParsedStructure
 
 T = TypeVar("T")
 Refuse = Callable[[int, str, str], None]
@@ -59,7 +59,7 @@ class Identified:
         found = [(int(row), parsed) for row in rows if (parsed := self.parsed[row]) is not None]
         if not found:
             return schema.empty_table()
-        from pipelines.ingest.structures.symmetry import symmetry_of
+        from matstrata.pipelines.entities.structures.symmetry import symmetry_of
 
         made = []
         for row, parsed in found:
@@ -175,8 +175,8 @@ def _read_formulas(
 
 
 def _read_structures(texts: pa.ChunkedArray, refuse: Refuse) -> list[ParsedStructure | None]:
-    from pipelines.ingest.structures.errors import StructureError
-    from pipelines.ingest.structures.parse import parse_structure
+    from matstrata.pipelines.entities.structures.errors import StructureError
+    from matstrata.pipelines.entities.structures.parse import parse_structure
 
     def read(row: int, text: str) -> ParsedStructure | None:
         try:

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.ingest.draft import draft
-from pipelines.ingest.onboarding import add_source
-from pipelines.ingest.refresh import Ingested
-from schemas.errors import InputError, WorkError
-from store.lake import Lake
+from matstrata.pipelines.ingest.drafting.draft import draft
+from matstrata.pipelines.ingest.onboarding import add_source
+from matstrata.pipelines.ingest.refresh import Ingested
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.lake import Lake
 
 log = logging.getLogger("matstrata.ingest")
 

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipelines.ingest.identity import Identified, identify
-from pipelines.ingest.records import RawRecords, ReadError, Rejection
-from schemas.contracts import Contract, ValueColumn
-from schemas.properties import get_property
-from schemas.tables import TABLES
-from schemas.units import convert
+from matstrata.pipelines.ingest.identity import Identified, identify
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection
+from matstrata.schemas.contracts import Contract, ValueColumn
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.tables import TABLES
+from matstrata.schemas.units import convert
 
 _KINDS = ("experiment", "computation")
 

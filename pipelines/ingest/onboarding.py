@@ -10,15 +10,15 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.ingest.data_docs import forget_pages
-from pipelines.ingest.files import locate
-from pipelines.ingest.refresh import Ingested, refresh_source
-from pipelines.ingest.structure_groups import update_groups
-from schemas.contracts import SHIPPED, Contract, load_contract
-from schemas.errors import InputError, WorkError
-from store.lake import Lake
-from store.materials import update_materials
-from store.sources import remove
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.pipelines.ingest.refresh import Ingested, refresh_source
+from matstrata.pipelines.ingest.structure_groups import update_groups
+from matstrata.pipelines.ingest.validating.data_docs import forget_pages
+from matstrata.schemas.contracts import SHIPPED, Contract, load_contract
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.materials import update_materials
+from matstrata.store.records.sources import remove
 
 
 def contracts_folder(root: Path) -> Path:

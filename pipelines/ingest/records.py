@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from schemas.errors import InputError
+from matstrata.schemas.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed -> documented.
 
-Not here: how each of these is done (the other modules of this package, and `store.sources`).
+Not here: how each of these is done (the other modules of this package, and `store.records.sources`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.ingest.data_docs import forget_refusal, refused_page, write_page
-from pipelines.ingest.observations import Observed, observe, quarantine
-from pipelines.ingest.readers import get_reader
-from pipelines.ingest.records import ReadError, SourceFile
-from pipelines.ingest.validation import RefusedError, Validation, validate
-from schemas.contracts import Contract
-from schemas.properties import get_property
-from schemas.tables import TABLES
-from store.lake import Lake
-from store.signatures import code_signature, signature
-from store.sources import Earlier, earlier, formulas, ingested, keep_refusal, refresh
+from matstrata.pipelines.ingest.observations import Observed, observe, quarantine
+from matstrata.pipelines.ingest.readers import get_reader
+from matstrata.pipelines.ingest.records import ReadError, SourceFile
+from matstrata.pipelines.ingest.validating.data_docs import forget_refusal, refused_page, write_page
+from matstrata.pipelines.ingest.validating.validation import RefusedError, Validation, validate
+from matstrata.schemas.contracts import Contract
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.signatures import code_signature, signature
+from matstrata.store.records.sources import Earlier, earlier, formulas, ingested, keep_refusal, refresh
 
 log = logging.getLogger("matstrata.ingest")
 

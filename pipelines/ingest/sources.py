@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines.ingest.files import locate, locate_all
-from pipelines.ingest.onboarding import contracts_folder
-from pipelines.ingest.records import SourceFile
-from schemas.contracts import Contract, contract_paths, load_contracts, read_contract
-from schemas.errors import InputError
-from store.settings import Settings
+from matstrata.pipelines.ingest.fetching.files import locate, locate_all
+from matstrata.pipelines.ingest.onboarding import contracts_folder
+from matstrata.pipelines.ingest.records import SourceFile
+from matstrata.schemas.contracts import Contract, contract_paths, load_contracts, read_contract
+from matstrata.schemas.errors import InputError
+from matstrata.store.settings import Settings
 
 
 def known_sources() -> list[str]:

@@ -1,14 +1,14 @@
 """Finding equal structures across all sources, where new ones came in.
 
-Not here: when two structures are equal (`structures.duplicates`), and the table (`store.structures`).
+Not here: when two structures are equal (`structures.duplicates`), and the table (`store.records.structures`).
 """
 
 from __future__ import annotations
 
 import logging
 
-from store.lake import Lake
-from store.structures import waiting, write_groups
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.structures import waiting, write_groups
 
 log = logging.getLogger("matstrata.ingest")
 
@@ -21,8 +21,8 @@ def update_groups(lake: Lake) -> int:
     table = waiting(lake)
     if not table.num_rows:
         return 0
-    from pipelines.ingest.structures.duplicates import group_structures  # deferred: pymatgen, 1 s
-    from pipelines.ingest.structures.parse import parse_structure
+    from matstrata.pipelines.entities.structures.duplicates import group_structures  # deferred: pymatgen, 1 s
+    from matstrata.pipelines.entities.structures.parse import parse_structure
 
     log.info("comparing %s structures", f"{table.num_rows:,}")
     identifiers = table["structure_id"].to_pylist()

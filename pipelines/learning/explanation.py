@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.level1 import Testimony, testify
-from pipelines.learning.threads import one_thread
+from matstrata.pipelines.learning.stack.level1 import Testimony, testify
+from matstrata.pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.ensemble import Ensemble, Stack
+    from matstrata.pipelines.learning.stack.ensemble import Ensemble, Stack
 
 LOOKED_AT = 40  # materials of a fold, at most
 ROWS = 10_000  # copies of them to predict for one look: a few seconds

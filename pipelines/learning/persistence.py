@@ -11,20 +11,20 @@ import zipfile
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pipelines.learning.boosting import Boosted
-from pipelines.learning.corrected import Corrected
-from pipelines.learning.difficulty import Difficulty
-from pipelines.learning.domain import Domain
-from pipelines.learning.ensemble import Ensemble, Stack
-from pipelines.learning.errors import IntegrityError
-from pipelines.learning.intervals import Calibration
-from pipelines.learning.kernel import Kernel, Places, Reach
-from pipelines.learning.level1 import Level1, Setting, View
-from pipelines.learning.neighbours import Neighbourhood
-from pipelines.learning.network import Network, Networks
-from pipelines.learning.scales import Scale
-from pipelines.learning.source_models import SourceModel
-from pipelines.learning.stacking import Meta
+from matstrata.pipelines.learning.leakage import IntegrityError
+from matstrata.pipelines.learning.models.boosting import Boosted
+from matstrata.pipelines.learning.models.corrected import Corrected
+from matstrata.pipelines.learning.models.kernel import Kernel, Places, Reach
+from matstrata.pipelines.learning.models.network import Network, Networks
+from matstrata.pipelines.learning.models.scales import Scale
+from matstrata.pipelines.learning.models.source_models import SourceModel
+from matstrata.pipelines.learning.neighbors import Neighbourhood
+from matstrata.pipelines.learning.stack.difficulty import Difficulty
+from matstrata.pipelines.learning.stack.domain import Domain
+from matstrata.pipelines.learning.stack.ensemble import Ensemble, Stack
+from matstrata.pipelines.learning.stack.intervals import Calibration
+from matstrata.pipelines.learning.stack.level1 import Level1, Setting, View
+from matstrata.pipelines.learning.stack.stacking import Meta
 
 RECORDS = {
     record.__name__: record

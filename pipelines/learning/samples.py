@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.errors import LeakageError, LearningError
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.learning.errors import LeakageError, LearningError
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.samples import Samples
 
 
 class Split(StrEnum):
@@ -57,7 +57,7 @@ def _clusters(features: NDArray[np.float64]) -> NDArray[np.intp]:
     """Cluster materials by their descriptors alone, the same way each time: (n,) numbers."""
     from sklearn.cluster import KMeans  # deferred: 1.5 s
 
-    from pipelines.learning.neighbours import fit_neighbourhood
+    from matstrata.pipelines.learning.neighbors import fit_neighbourhood
 
     points = fit_neighbourhood(features).points
     found: NDArray[np.intp] = KMeans(

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.learning.samples import elements_of
-from pipelines.reports.vocabulary import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
-from schemas.properties import Property
+from matstrata.pipelines.learning.samples import elements_of
+from matstrata.pipelines.reports.vocabulary import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
+from matstrata.schemas.properties import Property
 
 HEADLINE_PROTOCOL = "grouped_kfold"
 _BASELINES = (("single", "one plain model of the measured source alone"), ("mean", "always guessing the mean"))

@@ -61,7 +61,7 @@ def _fill(template: str, context: Mapping[str, Any], scripts: Sequence[str]) -> 
     from jinja2 import Environment, StrictUndefined  # deferred: 0.1 s
     from markupsafe import Markup
 
-    assets = files("pipelines.reports")
+    assets = files("matstrata.pipelines.reports")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(formula=formula, doi=doi_link, plot=plot_json)
     return environment.from_string(assets.joinpath(template).read_text(encoding="utf-8")).render(

@@ -13,21 +13,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.reports import (
-    embeddings,
-    figures,
-    figures_data,
-    figures_insight,
-    figures_views,
-    findings,
-    queries,
-    views,
-    vocabulary,
-)
-from pipelines.reports.html import render
-from schemas.ensembles import ensembles
-from schemas.properties import Property, get_property
-from schemas.rules import RULES
+from matstrata.pipelines.reports import embeddings, findings, queries, views, vocabulary
+from matstrata.pipelines.reports.figures import data as figures_data
+from matstrata.pipelines.reports.figures import figures
+from matstrata.pipelines.reports.figures import insight as figures_insight
+from matstrata.pipelines.reports.figures import views as figures_views
+from matstrata.pipelines.reports.html import render
+from matstrata.schemas.ensembles import ensembles
+from matstrata.schemas.properties import Property, get_property
+from matstrata.schemas.rules import RULES
 
 Context = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipelines.reports.embeddings import FEWEST, standardise
+from matstrata.pipelines.reports.embeddings import FEWEST, standardise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

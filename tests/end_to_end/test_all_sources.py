@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.files import locate
-from schemas.contracts import SHIPPED, load_contract
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.schemas.contracts import SHIPPED, load_contract
 from tests.end_to_end.workplace import Workplace
 
 pytestmark = pytest.mark.slow

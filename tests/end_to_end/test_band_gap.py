@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.ingest.files import locate
-from schemas.contracts import load_contract
-from schemas.ensembles import get_ensemble
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.schemas.contracts import load_contract
+from matstrata.schemas.ensembles import get_ensemble
 from tests.end_to_end.workplace import PROJECT, Workplace
 
 pytestmark = pytest.mark.slow

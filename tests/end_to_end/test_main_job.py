@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.predictor import Predictor
-from store import FeatureStore
+from matstrata.pipelines.serving.predictor import Predictor
+from matstrata.store import FeatureStore
 from tests.end_to_end.part import write_part
 from tests.end_to_end.workplace import Workplace
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from store.settings import Settings
+from matstrata.store.settings import Settings
 from tests.end_to_end.workplace import PROJECT, Workplace
 
 pytestmark = pytest.mark.slow

@@ -62,7 +62,7 @@ def test_a_broken_contract_names_file_field_and_remedy(workplace: Workplace, tmp
 def test_a_wrong_hash_names_both(workplace: Workplace, tmp_path: Path) -> None:
     contracts = tmp_path / "contracts"
     contracts.mkdir()
-    from schemas.contracts import SHIPPED
+    from matstrata.schemas.contracts import SHIPPED
 
     shipped = (SHIPPED / "refractiveindex_info.yaml").read_text(encoding="utf-8")
     pinned = "339d39fec5bd700a9afef8899c4b6da60cbcc41285a3c551609467274b6a0968"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.contracts import load_contract
+from matstrata.schemas.contracts import load_contract
 from tests.end_to_end.workplace import Workplace
 
 pytestmark = pytest.mark.slow

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 LAUNCH = """
 mutation ($job: String!) {
   launchRun(executionParams: {
-    selector: {repositoryLocationName: "pipelines.definitions", repositoryName: "__repository__", jobName: $job}
+    selector: {repositoryLocationName: "matstrata.pipelines.definitions", repositoryName: "__repository__", jobName: $job}
     runConfigData: {}
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }

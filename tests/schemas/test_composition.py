@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula, read_key
-from schemas.elements import ELEMENTS, SYMBOLS
-from schemas.rules import RULES
+from matstrata.schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula, read_key
+from matstrata.schemas.elements import ELEMENTS, SYMBOLS
+from matstrata.schemas.rules import RULES
 
 ACCEPTED = {
     "Fe2O3": "Fe2O3",

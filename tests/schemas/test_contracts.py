@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.contracts import FileLocation, load_contract, load_contracts
-from schemas.errors import InputError
+from matstrata.schemas.contracts import FileLocation, load_contract, load_contracts
+from matstrata.schemas.errors import InputError
 
 SHA256 = "0" * 64
 SOUND: dict[str, Any] = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.ensembles import ensembles, get_ensemble, read_ensembles
-from schemas.errors import InputError
+from matstrata.schemas.ensembles import ensembles, get_ensemble, read_ensembles
+from matstrata.schemas.errors import InputError
 
 
 def test_one_line_adds_a_helper() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.contracts import Citation, Columns, Contract, FileLocation, ValueColumn
-from schemas.expectations import header_suite, rows_suite
-from schemas.properties import get_property
-from schemas.rules import RULES, TABLE_RULES
-from schemas.tables import TABLES
+from matstrata.schemas.contracts import Citation, Columns, Contract, FileLocation, ValueColumn
+from matstrata.schemas.expectations import header_suite, rows_suite
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.rules import RULES, TABLE_RULES
+from matstrata.schemas.tables import TABLES
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_importing_the_module_does_not_import_great_expectations() -> None:
 
 def test_importing_great_expectations_leaves_the_warning_filters_alone() -> None:
     command = (
-        "import warnings; from schemas.expectations import great_expectations; before = list(warnings.filters);"
+        "import warnings; from matstrata.schemas.expectations import great_expectations; before = list(warnings.filters);"
         "great_expectations(); print(warnings.filters == before)"
     )
     root = Path(__file__).parents[2]

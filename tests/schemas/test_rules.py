@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from schemas.rules import RULES, TABLE_RULES, as_markdown
+from matstrata.schemas.rules import RULES, TABLE_RULES, as_markdown
 
 PROJECT = Path(__file__).resolve().parents[2]
 

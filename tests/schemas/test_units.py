@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import constants
 
-from schemas.errors import InputError
-from schemas.properties import get_property
-from schemas.units import check_unit, convert, likely_units
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.units import check_unit, convert, likely_units
 
 
 @pytest.mark.parametrize(

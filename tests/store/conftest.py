@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from schemas.properties import get_property
-from schemas.tables import TABLES
-from store.lake import Lake
-from store.signatures import signature
-from store.sources import Refreshed, refresh
+from matstrata.schemas.properties import get_property
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.signatures import signature
+from matstrata.store.records.sources import Refreshed, refresh
 
 Row = tuple[str, str, float] | tuple[str, str, float, Mapping[str, Any]]
 Put = Callable[..., Refreshed]

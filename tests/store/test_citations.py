@@ -7,9 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from schemas.errors import InputError
-from store.citations import cite
-from store.lake import Lake
+from matstrata.schemas.errors import InputError
+from matstrata.store.citations import cite
+from matstrata.store.lake.lake import Lake
 
 LAB, DFT, OTHER = "@misc{lab}", "@misc{dft}", "@article{other,\n  title = {ü}\n}"
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.errors import InputError
-from store import models
-from store.lake import Lake
+from matstrata.schemas.errors import InputError
+from matstrata.store import models
+from matstrata.store.lake.lake import Lake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

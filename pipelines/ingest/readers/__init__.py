@@ -9,22 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 
-from pipelines.ingest.records import RawRecords, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.records import RawRecords, SourceFile
+from matstrata.schemas.errors import InputError
 
 Reader = Callable[[Sequence[SourceFile], Mapping[str, object]], RawRecords]
 
 # Modules are named, not imported: a reader's dependencies are paid for when a contract asks for it.
 READERS: Mapping[str, str] = MappingProxyType(
     {
-        "delimited": "pipelines.ingest.readers.delimited",
-        "excel": "pipelines.ingest.readers.excel",
-        "json": "pipelines.ingest.readers.json_records",
-        "matminer_dataset": "pipelines.ingest.readers.matminer_dataset",
-        "optimade": "pipelines.ingest.readers.optimade",
-        "parquet": "pipelines.ingest.readers.parquet",
-        "structure_files": "pipelines.ingest.readers.structure_files",
-        "refractiveindex_info": "pipelines.ingest.readers.refractiveindex_info",
+        "delimited": "matstrata.pipelines.ingest.readers.delimited",
+        "excel": "matstrata.pipelines.ingest.readers.excel",
+        "json": "matstrata.pipelines.ingest.readers.json_records",
+        "matminer_dataset": "matstrata.pipelines.ingest.readers.matminer_dataset",
+        "optimade": "matstrata.pipelines.ingest.readers.optimade",
+        "parquet": "matstrata.pipelines.ingest.readers.parquet",
+        "structure_files": "matstrata.pipelines.ingest.readers.structure_files",
+        "refractiveindex_info": "matstrata.pipelines.ingest.readers.refractiveindex_info",
     }
 )
 

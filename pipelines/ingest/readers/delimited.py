@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.readers.tables import (
+from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
     FileTable,
@@ -33,8 +33,8 @@ from pipelines.ingest.readers.tables import (
     visible,
     whole_number,
 )
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
 
 _QUOTE = '"'
 csv.field_size_limit(1 << 30)  # the module's own limit, 128 KB, is less than a large structure

@@ -16,8 +16,8 @@ from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
 
-from pipelines.ingest.archives import DEFAULT_LIMITS, is_archive
-from pipelines.ingest.readers.tables import (
+from matstrata.pipelines.ingest.readers.archives import DEFAULT_LIMITS, is_archive
+from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
     FileTable,
@@ -28,8 +28,8 @@ from pipelines.ingest.readers.tables import (
     gather,
     whole_number,
 )
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
 
 _CONTENTS = "[Content_Types].xml"  # the member by which every Office file can be told
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how files of old Office begin, and encrypted ones of today

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.readers.tables import (
+from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
     FileTable,
@@ -27,9 +27,9 @@ from pipelines.ingest.readers.tables import (
     undecodable,
     visible,
 )
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.elements import SYMBOLS
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.elements import SYMBOLS
+from matstrata.schemas.errors import InputError
 
 ORIENTS = ("auto", "records", "lines", "split", "columns", "index", "list")
 _INDEX = "index"  # the column of row names, where they are more than a count

@@ -1,7 +1,7 @@
 """Reader of the datasets that matminer distributes, loaded by matminer itself; structures come out as JSON.
 
 matminer's files are JSON, so that the reader `json` takes them too; this one is for objects that only matminer's own
-decoder understands. Not here: fetching (`pipelines.ingest.files`); matminer never downloads anything for us.
+decoder understands. Not here: fetching (`pipelines.ingest.fetching.files`); matminer never downloads anything for us.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.readers.json_records import cell_text
-from pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.json_records import cell_text
+from matstrata.pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

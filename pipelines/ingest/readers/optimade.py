@@ -1,7 +1,7 @@
 """Reader of OPTIMADE structures: JSON lines, a saved response, or a list of resources or of MongoDB documents.
 
 One broken line or resource is one rejection, whatever else the file holds. Not here: fetching
-(`pipelines.ingest.live.optimade`), what an attribute means (the contract), and whether a geometry is sound.
+(`pipelines.ingest.fetching.optimade`), what an attribute means (the contract), and whether a geometry is sound.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import cast
 
 import pyarrow as pa
 
-from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.readers.tables import (
+from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.tables import (
     OWN_COLUMNS,
     RAW_CHARACTERS,
     check_options,
@@ -24,7 +24,7 @@ from pipelines.ingest.readers.tables import (
     undecodable,
     visible,
 )
-from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
 
 COLUMNS = ("id", "formula", "structure", "last_modified")
 GEOMETRY = (

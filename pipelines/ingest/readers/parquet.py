@@ -14,9 +14,9 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ingest.archives import read_bytes
-from pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather, member_name
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather, member_name
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
 
 _PARQUET, _ARROW, _FEATHER = b"PAR1", b"ARROW1", b"FEA1"
 _RENAME = "before the file is written"

@@ -18,11 +18,11 @@ import pyarrow as pa
 import yaml
 from numpy.typing import NDArray
 
-from pipelines.ingest.archives import read_members
-from pipelines.ingest.readers import refractiveindex_prose as prose
-from pipelines.ingest.readers.dispersion import FORMULAS, DispersionError, evaluate, interpolate
-from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.readers import refractiveindex_prose as prose
+from matstrata.pipelines.ingest.readers.archives import read_members
+from matstrata.pipelines.ingest.readers.dispersion import FORMULAS, DispersionError, evaluate, interpolate
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
+from matstrata.schemas.errors import InputError
 
 _COLUMNS = (
     "source_record",

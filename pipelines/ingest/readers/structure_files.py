@@ -1,6 +1,6 @@
 """Reader of files that hold one structure each: CIF, POSCAR or JSON, plain, compressed, or many in an archive.
 
-Not here: what is in a structure (`pipelines.ingest.structures`).
+Not here: what is in a structure (`pipelines.entities.structures`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from pipelines.ingest.archives import is_archive, read_bytes, read_members
-from pipelines.ingest.readers.tables import OWN_COLUMNS, RAW_CHARACTERS, check_options
-from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.readers.archives import is_archive, read_bytes, read_members
+from matstrata.pipelines.ingest.readers.tables import OWN_COLUMNS, RAW_CHARACTERS, check_options
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
+from matstrata.schemas.errors import InputError
 
 COLUMNS = ("name", "structure")
 _TAR = re.compile(r"\.(tar|tgz|tbz2?|txz)\b")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
+from matstrata.schemas.errors import InputError
 
 OWN_COLUMNS = ("source_record", "file_sha256", "raw")
 RAW_CHARACTERS = 10_000

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from pipelines.learning.methods.delta import Delta
-from pipelines.learning.methods.interface import Lessons, Method
-from pipelines.learning.methods.sisso import Sisso
-from pipelines.learning.methods.transfer import Transfer
+from matstrata.pipelines.learning.methods.delta import Delta
+from matstrata.pipelines.learning.methods.interface import Lessons, Method
+from matstrata.pipelines.learning.methods.sisso import Sisso
+from matstrata.pipelines.learning.methods.transfer import Transfer
 
 METHODS: Mapping[str, Callable[[Lessons], Method]] = MappingProxyType(
     {"delta": Delta.taught, "transfer": Transfer.taught, "sisso": Sisso.taught}

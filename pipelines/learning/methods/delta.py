@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pipelines.learning.errors import LearningError
-from pipelines.learning.kernel import train_kernel
-from pipelines.learning.level1 import MANY, Setting, blocks_of_inputs, forest
-from pipelines.learning.samples import target_values
-from pipelines.learning.splits import Split, split_units
-from pipelines.learning.threads import side_by_side
+from matstrata.pipelines.learning.leakage import LearningError
+from matstrata.pipelines.learning.models.kernel import train_kernel
+from matstrata.pipelines.learning.samples import target_values
+from matstrata.pipelines.learning.splits import Split, split_units
+from matstrata.pipelines.learning.stack.level1 import MANY, Setting, blocks_of_inputs, forest
+from matstrata.pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.level1 import Testimony
-    from pipelines.learning.methods.interface import Lessons
-    from pipelines.learning.samples import Samples
-    from pipelines.learning.source_models import SourceModel
+    from matstrata.pipelines.learning.methods.interface import Lessons
+    from matstrata.pipelines.learning.models.source_models import SourceModel
+    from matstrata.pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.stack.level1 import Testimony
 
 FEWEST = 20  # experiments with a computed value, from which on a source can be judged by them
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.level1 import Setting, Testimony
-    from pipelines.learning.samples import Samples
-    from pipelines.learning.source_models import SourceModel
+    from matstrata.pipelines.learning.models.source_models import SourceModel
+    from matstrata.pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.stack.level1 import Setting, Testimony
 
 
 @dataclass(frozen=True, slots=True)

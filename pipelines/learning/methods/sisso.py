@@ -16,20 +16,28 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pipelines.learning.errors import LearningError
-from pipelines.learning.hurdle import is_zero_inflated
-from pipelines.learning.level1 import Setting
-from pipelines.learning.methods.formulas import Formula, Quantities, distinct, evaluate, grow, text, unit_of
-from pipelines.learning.samples import target_values
+from matstrata.pipelines.learning.leakage import LearningError
+from matstrata.pipelines.learning.methods.expressions import (
+    Formula,
+    Quantities,
+    distinct,
+    evaluate,
+    grow,
+    text,
+    unit_of,
+)
+from matstrata.pipelines.learning.models.hurdle import is_zero_inflated
+from matstrata.pipelines.learning.samples import target_values
+from matstrata.pipelines.learning.stack.level1 import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.level1 import Testimony
-    from pipelines.learning.methods.interface import Lessons
-    from pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.methods.interface import Lessons
+    from matstrata.pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.stack.level1 import Testimony
 
 # Of these descriptors, those that there are; a choice by hand of what a chemist would begin with.
 PRIMARY = (

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from pipelines.learning.kernel import Kernel, train_kernel
-from pipelines.learning.level1 import Setting, View, blocks_of_inputs, view_inputs
-from pipelines.learning.network import Network, fine_tune, output, pretrain
-from pipelines.learning.samples import target_values
-from pipelines.learning.scales import Scale, fit_scale
-from pipelines.learning.splits import Split, split_units
-from pipelines.learning.threads import side_by_side
+from matstrata.pipelines.learning.models.kernel import Kernel, train_kernel
+from matstrata.pipelines.learning.models.network import Network, fine_tune, output, pretrain
+from matstrata.pipelines.learning.models.scales import Scale, fit_scale
+from matstrata.pipelines.learning.samples import target_values
+from matstrata.pipelines.learning.splits import Split, split_units
+from matstrata.pipelines.learning.stack.level1 import Setting, View, blocks_of_inputs, view_inputs
+from matstrata.pipelines.learning.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pipelines.learning.level1 import Testimony
-    from pipelines.learning.methods.interface import Lessons
-    from pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.methods.interface import Lessons
+    from matstrata.pipelines.learning.samples import Samples
+    from matstrata.pipelines.learning.stack.level1 import Testimony
 
 TUNINGS = 3  # networks tuned from the same one; their mean is steadier
 VIEW = {Setting.STRICT: View.GIVEN_PREDICTIONS, Setting.KNOWN_DFT: View.GIVEN_KNOWN}

@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.benchmarks import judging
-from pipelines.benchmarks.rivals import judge_method
-from pipelines.benchmarks.scores import paired_gain, score
-from pipelines.benchmarks.tasks import Task
-from pipelines.learning import candidates, level1
-from pipelines.learning.boosting import Size
-from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.protocols import medians
-from pipelines.learning.samples import Samples
-from pipelines.learning.splits import Split
+from matstrata.pipelines.benchmarks import judging
+from matstrata.pipelines.benchmarks.rivals import judge_method
+from matstrata.pipelines.benchmarks.scores import paired_gain, score
+from matstrata.pipelines.benchmarks.tasks import Task
+from matstrata.pipelines.learning.evaluation.protocols import medians
+from matstrata.pipelines.learning.methods.interface import Lessons
+from matstrata.pipelines.learning.models import candidates
+from matstrata.pipelines.learning.models.boosting import Size
+from matstrata.pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.splits import Split
+from matstrata.pipelines.learning.stack import level1
 
 METALS = ("Li", "Na", "K", "Mg", "Ca", "Sr", "Ba", "Zn", "Cd", "Al", "Ga", "In", "Sc", "Y", "La", "Ti", "Zr")
 ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "P")

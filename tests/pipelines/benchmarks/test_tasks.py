@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.benchmarks.tasks import Task, read_task
-from pipelines.ingest.files import locate_all
-from schemas.benchmarks import benchmarks, get_benchmark
-from schemas.errors import InputError
+from matstrata.pipelines.benchmarks.tasks import Task, read_task
+from matstrata.pipelines.ingest.fetching.files import locate_all
+from matstrata.schemas.benchmarks import benchmarks, get_benchmark
+from matstrata.schemas.errors import InputError
 
 
 def task(name: str, mirror: str, cache: Path) -> Task:

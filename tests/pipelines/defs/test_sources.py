@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.defs.resources import StoreResource
-from pipelines.defs.sources import observations_asset
-from pipelines.ingest.sources import get_contract
+from matstrata.pipelines.defs.resources import StoreResource
+from matstrata.pipelines.defs.sources import observations_asset
+from matstrata.pipelines.ingest.sources import get_contract
 from tests.lab import CONTRACT
 
 pytestmark = [

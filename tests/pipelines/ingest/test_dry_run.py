@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.dry_run import DryRun, dry_run
-from pipelines.ingest.files import locate
-from pipelines.ingest.refresh import refresh_source
-from schemas.contracts import load_contract
-from schemas.errors import WorkError
-from store.checks import conservation
-from tests.pipelines.ingest.structures.crystals import NACL, RUTILE, cif
+from matstrata.pipelines.ingest.dry_run import DryRun, dry_run
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.pipelines.ingest.refresh import refresh_source
+from matstrata.schemas.contracts import load_contract
+from matstrata.schemas.errors import WorkError
+from matstrata.store.records.checks import conservation
+from tests.pipelines.entities.structures.crystals import NACL, RUTILE, cif
 from tests.pipelines.ingest.test_refresh import CONTRACT
 
 LINES = ["GaN,3.4", "Si,1.12", "Fe,0", '"AgCNO,65",2', "Xx,1", "Qq,1", "Zz,1", "InP,", "GaAs,-3"]

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from pymatgen.core.structure import Structure
 
-from pipelines.ingest.identity import Identified, identify
-from schemas.contracts import Contract
-from schemas.tables import TABLES
-from tests.pipelines.ingest.structures.crystals import NACL, RUTILE, cif
+from matstrata.pipelines.ingest.identity import Identified, identify
+from matstrata.schemas.contracts import Contract
+from matstrata.schemas.tables import TABLES
+from tests.pipelines.entities.structures.crystals import NACL, RUTILE, cif
 
 NACL_CIF, RUTILE_CIF = cif(NACL), cif(RUTILE)
 MIXED = Structure(NACL.lattice, [{"Na": 0.7, "K": 0.3}] * 4 + ["Cl"] * 4, NACL.frac_coords)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.inbox import Dropped, draft_contract, take_in, undescribed_files, waiting_contracts
-from store.lake import Lake
-from store.sources import ingested
+from matstrata.pipelines.ingest.inbox import Dropped, draft_contract, take_in, undescribed_files, waiting_contracts
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.sources import ingested
 from tests.lab import CONTRACT
 
 
@@ -120,7 +120,7 @@ def test_a_correction_replaces_what_is_done(lake, inbox):
 
 def test_the_source_can_be_refreshed_from_where_its_data_stayed(lake, inbox):
     taken(lake, drop(inbox))
-    from schemas.contracts import load_contract
+    from matstrata.schemas.contracts import load_contract
 
     assert load_contract(lake.root / "contracts" / "lab.yaml").files[0].path == inbox / "lab.csv"
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingest.observations import Observed, observe, quarantine
-from pipelines.ingest.records import RawRecords, ReadError, Rejection
-from schemas.contracts import Contract
-from schemas.rules import RULES
-from schemas.tables import TABLES
+from matstrata.pipelines.ingest.observations import Observed, observe, quarantine
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection
+from matstrata.schemas.contracts import Contract
+from matstrata.schemas.rules import RULES
+from matstrata.schemas.tables import TABLES
 
 GAP = {"column": "gap", "property": "band_gap", "unit": "eV"}
 INDEX = {"column": "n", "property": "refractive_index", "unit": "1"}

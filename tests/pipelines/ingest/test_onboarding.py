@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.ingest import onboarding
-from pipelines.ingest.data_docs import docs_page, refused_page
-from pipelines.ingest.dry_run import dry_run
-from pipelines.ingest.files import locate
-from pipelines.ingest.onboarding import add_source, contracts_folder, remove_source
-from pipelines.ingest.records import ReadError
-from pipelines.ingest.refresh import Ingested
-from schemas.contracts import SHIPPED, load_contract, load_contracts
-from schemas.errors import InputError, WorkError
-from store.lake import Lake
-from store.sources import ingested
+from matstrata.pipelines.ingest import onboarding
+from matstrata.pipelines.ingest.dry_run import dry_run
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.pipelines.ingest.onboarding import add_source, contracts_folder, remove_source
+from matstrata.pipelines.ingest.records import ReadError
+from matstrata.pipelines.ingest.refresh import Ingested
+from matstrata.pipelines.ingest.validating.data_docs import docs_page, refused_page
+from matstrata.schemas.contracts import SHIPPED, load_contract, load_contracts
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.sources import ingested
 from tests import lab
 
 CONTRACT = "# a comment\n" + lab.CONTRACT.replace("the lab", "the läb")

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest import identity
-from pipelines.ingest.files import locate
-from pipelines.ingest.readers import tables
-from pipelines.ingest.records import ReadError
-from pipelines.ingest.refresh import Ingested, refresh_source
-from pipelines.ingest.validation import RefusedError
-from schemas.composition import read_key
-from schemas.contracts import load_contract
-from schemas.errors import InputError
-from store.checks import conservation, validation_summary
-from store.lake import Lake
+from matstrata.pipelines.ingest import identity
+from matstrata.pipelines.ingest.fetching.files import locate
+from matstrata.pipelines.ingest.readers import tables
+from matstrata.pipelines.ingest.records import ReadError
+from matstrata.pipelines.ingest.refresh import Ingested, refresh_source
+from matstrata.pipelines.ingest.validating.validation import RefusedError
+from matstrata.schemas.composition import read_key
+from matstrata.schemas.contracts import load_contract
+from matstrata.schemas.errors import InputError
+from matstrata.store.lake.lake import Lake
+from matstrata.store.records.checks import conservation, validation_summary
 from tests.lab import CONTRACT
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pipelines.learning import candidates, level1, network
-from pipelines.learning.boosting import Size
-from pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.models import candidates, network
+from matstrata.pipelines.learning.models.boosting import Size
+from matstrata.pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.stack import level1
 
 Make = Callable[..., Samples]
 

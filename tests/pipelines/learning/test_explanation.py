@@ -7,16 +7,16 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
 
-from pipelines.learning import level1
-from pipelines.learning.ensemble import Ensemble, train_ensemble
-from pipelines.learning.evaluation import evaluate
-from pipelines.learning.explanation import Block, blocks_of, donors_of, effects, importances
-from pipelines.learning.insight import Insight
-from pipelines.learning.intervals import FURTHER
-from pipelines.learning.protocols import split_protocol
-from pipelines.learning.samples import Samples, known_values
-from pipelines.learning.source_models import train_source_model
-from pipelines.learning.splits import Split
+from matstrata.pipelines.learning.evaluation.evaluation import evaluate
+from matstrata.pipelines.learning.evaluation.insight import Insight
+from matstrata.pipelines.learning.evaluation.protocols import split_protocol
+from matstrata.pipelines.learning.explanation import Block, blocks_of, donors_of, effects, importances
+from matstrata.pipelines.learning.models.source_models import train_source_model
+from matstrata.pipelines.learning.samples import Samples, known_values
+from matstrata.pipelines.learning.splits import Split
+from matstrata.pipelines.learning.stack import level1
+from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
+from matstrata.pipelines.learning.stack.intervals import FURTHER
 
 NAMES = ("a_mean", "a_max", "b_mean", "c", "d_of_it")
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.learning import level1
-from pipelines.learning.ensemble import hear_helpers
-from pipelines.learning.errors import LeakageError
-from pipelines.learning.evaluation import evaluate, fit_stacks
-from pipelines.learning.level1 import Setting
-from pipelines.learning.protocols import split_protocol
-from pipelines.learning.samples import known_values
-from pipelines.learning.source_models import train_source_model
-from pipelines.learning.splits import Split, check_folds
-from tests.pipelines.learning.leakage import depends_on_test_values, suspicious_columns
+from matstrata.pipelines.learning.evaluation.evaluation import evaluate, fit_stacks
+from matstrata.pipelines.learning.evaluation.protocols import split_protocol
+from matstrata.pipelines.learning.leakage import LeakageError
+from matstrata.pipelines.learning.models.source_models import train_source_model
+from matstrata.pipelines.learning.samples import known_values
+from matstrata.pipelines.learning.splits import Split, check_folds
+from matstrata.pipelines.learning.stack import level1
+from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.stack.level1 import Setting
+from tests.pipelines.learning.leaks import depends_on_test_values, suspicious_columns
 
 
 def test_a_planted_copy_of_the_target_is_caught(measured):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipelines.learning.errors import LeakageError, LearningError
-from pipelines.learning.samples import elements_of, known_values, target_values
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.pipelines.learning.samples import elements_of, known_values, target_values
 
 
 def test_a_material_may_appear_once(measured):

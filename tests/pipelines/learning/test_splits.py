@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.learning.errors import LeakageError, LearningError
-from pipelines.learning.samples import Samples
-from pipelines.learning.splits import Split, assign_folds, check_folds, split_units
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.splits import Split, assign_folds, check_folds, split_units
 
 
 def samples(groups: list[int], systems: list[int]) -> Samples:

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.tables import TABLES
-from store.lake import Lake
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.lake import Lake
 
 WHEN = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
 MODEL = "f3a9c1d2e4b5"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reports.page import build
-from store.lake import Lake
+from matstrata.pipelines.reports.page import build
+from matstrata.store.lake.lake import Lake
 
 CHROMIUM = shutil.which("chromium")
 

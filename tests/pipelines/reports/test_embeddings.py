@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.reports.embeddings import cluster, diffusion_map, principal_components, standardise, tsne
+from matstrata.pipelines.reports.embeddings import cluster, diffusion_map, principal_components, standardise, tsne
 
 
 def _unevenly(n: int) -> np.ndarray:

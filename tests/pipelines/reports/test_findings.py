@@ -6,9 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.reports.findings import headline, headline_place, index_metrics, interval_coverage, what_dft_added
-from schemas.elements import ELEMENTS
-from schemas.properties import get_property
+from matstrata.pipelines.reports.findings import (
+    headline,
+    headline_place,
+    index_metrics,
+    interval_coverage,
+    what_dft_added,
+)
+from matstrata.schemas.elements import ELEMENTS
+from matstrata.schemas.properties import get_property
 
 NAN = float("nan")
 

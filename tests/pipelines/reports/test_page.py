@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.reports.page import build
-from pipelines.reports.vocabulary import number, percent
-from schemas.errors import InputError
-from schemas.rules import RULES
-from store.lake import Lake
+from matstrata.pipelines.reports.page import build
+from matstrata.pipelines.reports.vocabulary import number, percent
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
+from matstrata.store.lake.lake import Lake
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\""
 SECTIONS = (

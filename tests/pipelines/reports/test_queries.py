@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.reports import queries
-from store.lake import Lake
+from matstrata.pipelines.reports import queries
+from matstrata.store.lake.lake import Lake
 
 
 def test_queries_to_try_run_and_answer(filled: tuple[Lake, int]) -> None:

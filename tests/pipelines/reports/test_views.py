@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.reports import embeddings, figures_views, queries, views
-from schemas.properties import get_property
-from store.lake import Lake
+from matstrata.pipelines.reports import embeddings, queries, views
+from matstrata.pipelines.reports.figures import views as figures_views
+from matstrata.schemas.properties import get_property
+from matstrata.store.lake.lake import Lake
 from tests.pipelines.reports.conftest import DESCRIPTORS
 
 INDEX = get_property("refractive_index")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.reports.html import doi_link, formula
-from pipelines.reports.vocabulary import count, number, percent, plural, signed, with_unit
+from matstrata.pipelines.reports.html import doi_link, formula
+from matstrata.pipelines.reports.vocabulary import count, number, percent, plural, signed, with_unit
 
 
 @pytest.mark.parametrize(

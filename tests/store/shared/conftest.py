@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 from tests import servers
 
 

@@ -15,11 +15,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from schemas.errors import InputError, WorkError
-from schemas.tables import TABLES
-from store import migrate as migration
-from store.lake import Lake
-from store.migrate import migrate
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.lake import Lake
+from matstrata.store.upkeep import migrate as migration
+from matstrata.store.upkeep.migrate import migrate
 from tests import servers
 
 AWKWARD = ["it's", "naïve ⟨x⟩", "", "line\nbreak", "back\\slash", "NULL", "[1, 2]"]
@@ -155,7 +155,7 @@ def test_a_killed_migration_is_carried_on(embedded, place):
     shared, before = place(), history(embedded)
     code = (
         "import os, signal, store.migrate as m\n"
-        "from store.lake import Lake; from store.settings import Settings\n"
+        "from matstrata.store.lake.lake import Lake; from matstrata.store.settings import Settings\n"
         "m._tables = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "lake = Lake.of(Settings())\n"
         "m.migrate(Lake(lake.root), lake)"

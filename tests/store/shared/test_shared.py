@@ -13,15 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from schemas.errors import InputError, WorkError
-from store import doctor, releases
-from store.lake import Lake
-from store.maintenance import Policy, maintain, plan
-from store.models import content
-from store.query import connect_locked, query
-from store.settings import Settings, describe
-from store.status import summarise
-from store.training_sets import TrainingSet, freeze, training_set_path
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.datasets.training_sets import TrainingSet, freeze, training_set_path
+from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.query import connect_locked, query
+from matstrata.store.models import content
+from matstrata.store.settings import Settings, describe
+from matstrata.store.status import summarise
+from matstrata.store.upkeep import doctor, releases
+from matstrata.store.upkeep.maintenance import Policy, maintain, plan
 from tests import servers
 
 ALL_AT_ONCE = Policy(keep_snapshots=1, keep_days=0, grace_hours=0)
@@ -29,8 +29,8 @@ ALL_AT_ONCE = Policy(keep_snapshots=1, keep_days=0, grace_hours=0)
 WRITER = """
 import os, signal, sys, time
 import pyarrow as pa
-from store.lake import Lake
-from store.settings import Settings
+from matstrata.store.lake.lake import Lake
+from matstrata.store.settings import Settings
 
 lake = Lake.of(Settings())
 me, commits = sys.argv[1], int(sys.argv[2])

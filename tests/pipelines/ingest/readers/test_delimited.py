@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingest.readers import get_reader
-from pipelines.ingest.readers.delimited import read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from schemas.rules import RULES
+from matstrata.pipelines.ingest.readers import get_reader
+from matstrata.pipelines.ingest.readers.delimited import read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
 
 SHA = "ab" * 32
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ingest.readers.dispersion import FORMULAS, DispersionError, evaluate, interpolate
+from matstrata.pipelines.ingest.readers.dispersion import FORMULAS, DispersionError, evaluate, interpolate
 
 D = 0.5893  # sodium D line, micrometres
 

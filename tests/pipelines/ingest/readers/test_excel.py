@@ -12,10 +12,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from pipelines.ingest.readers.excel import first_rows, read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from schemas.rules import RULES
+from matstrata.pipelines.ingest.readers.excel import first_rows, read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
 
 SHA = "ab" * 32
 

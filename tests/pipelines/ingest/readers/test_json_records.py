@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.ingest.readers.json_records import list_paths, read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from schemas.rules import RULES
+from matstrata.pipelines.ingest.readers.json_records import list_paths, read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
 
 SHA = "ab" * 32
 RECORDS = [{"formula": "GaN", "gap": 3.4}, {"formula": "Si", "gap": 1.1}, {"formula": "Ge", "gap": None}]

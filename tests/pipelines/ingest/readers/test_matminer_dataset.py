@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.readers import json_records
-from pipelines.ingest.readers.matminer_dataset import read
-from pipelines.ingest.records import ReadError, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.readers import json_records
+from matstrata.pipelines.ingest.readers.matminer_dataset import read
+from matstrata.pipelines.ingest.records import ReadError, SourceFile
+from matstrata.schemas.errors import InputError
 
 SHA = "ab" * 32
 

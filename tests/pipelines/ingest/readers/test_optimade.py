@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.files import sha256_of
-from pipelines.ingest.readers.optimade import COLUMNS, GEOMETRY, read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from schemas.rules import RULES
+from matstrata.pipelines.ingest.fetching.files import sha256_of
+from matstrata.pipelines.ingest.readers.optimade import COLUMNS, GEOMETRY, read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
 
 ATTRIBUTES = {
     "immutable_id": None,

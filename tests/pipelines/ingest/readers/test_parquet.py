@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, ipc, parquet
 
-from pipelines.ingest.readers.parquet import first_rows, read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
+from matstrata.pipelines.ingest.readers.parquet import first_rows, read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
 
 SHA = "ab" * 32
 TABLE = pa.table({"formula": ["GaN", "Si", None], "gap": [3.4, None, float("nan")]})

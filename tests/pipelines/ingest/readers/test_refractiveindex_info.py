@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.readers.refractiveindex_info import read
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from schemas.rules import RULES
+from matstrata.pipelines.ingest.readers.refractiveindex_info import read
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.rules import RULES
 
 SHA = "cd" * 32
 OPTIONS = {"wavelength_um": 0.5893, "computed": ["database/MoO3/Lajaunie-"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.ingest.readers import refractiveindex_prose as prose
+from matstrata.pipelines.ingest.readers import refractiveindex_prose as prose
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ingest.files import sha256_of
-from pipelines.ingest.readers.structure_files import read
-from pipelines.ingest.readers.tables import RAW_CHARACTERS
-from pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from schemas.errors import InputError
-from tests.pipelines.ingest.structures.crystals import NACL, RUTILE, cif
+from matstrata.pipelines.ingest.fetching.files import sha256_of
+from matstrata.pipelines.ingest.readers.structure_files import read
+from matstrata.pipelines.ingest.readers.tables import RAW_CHARACTERS
+from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
+from matstrata.schemas.errors import InputError
+from tests.pipelines.entities.structures.crystals import NACL, RUTILE, cif
 
 NACL_CIF, RUTILE_CIF = cif(NACL), cif(RUTILE)
 

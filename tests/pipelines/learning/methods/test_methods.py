@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipelines.learning import network
-from pipelines.learning.ensemble import hear_helpers
-from pipelines.learning.errors import LeakageError, LearningError
-from pipelines.learning.level1 import Setting
-from pipelines.learning.methods import METHODS
-from pipelines.learning.methods.interface import Lessons
-from pipelines.learning.methods.sisso import PRIMARY
-from pipelines.learning.methods.transfer import Transfer
-from pipelines.learning.samples import Samples
-from pipelines.learning.source_models import train_source_model
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.pipelines.learning.methods import METHODS
+from matstrata.pipelines.learning.methods.interface import Lessons
+from matstrata.pipelines.learning.methods.sisso import PRIMARY
+from matstrata.pipelines.learning.methods.transfer import Transfer
+from matstrata.pipelines.learning.models import network
+from matstrata.pipelines.learning.models.source_models import train_source_model
+from matstrata.pipelines.learning.samples import Samples
+from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.stack.level1 import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipelines.learning.level1 import Testimony
+    from matstrata.pipelines.learning.stack.level1 import Testimony
 
 COLUMNS = (*PRIMARY[:4], "another")
 SETTINGS = (Setting.STRICT, Setting.KNOWN_DFT)

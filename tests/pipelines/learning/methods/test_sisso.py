@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.learning.errors import LearningError
-from pipelines.learning.methods.formulas import evaluate, grow, text, unit_of
-from pipelines.learning.methods.sisso import Task, fit_jointly
+from matstrata.pipelines.learning.leakage import LearningError
+from matstrata.pipelines.learning.methods.expressions import evaluate, grow, text, unit_of
+from matstrata.pipelines.learning.methods.sisso import Task, fit_jointly
 
 UNITS = {"charge": "", "radius": "pm", "length": "pm", "mass": "u", "gap": "eV", "heat": "K", "row": "", "spread": ""}
 

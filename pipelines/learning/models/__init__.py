@@ -1,0 +1,4 @@
+"""Regressors and classifiers behind one interface, and the models of single sources.
+
+Not here: how they are stacked (`pipelines.learning.stack`).
+"""

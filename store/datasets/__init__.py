@@ -1,0 +1,4 @@
+"""Training sets: selected, frozen, named and described by manifests.
+
+Not here: splitting and scaling (`pipelines.learning`), and publishing (`pipelines.serving`).
+"""

@@ -1,0 +1,381 @@
+"""Feature sets: versions that rise by themselves, and rows that are computed once.
+
+A feature set is declared as a `FeatureSet`; its signature covers its code, parameters, columns, data files and the
+libraries that its values depend on. When the signature is new, so is the version, with a table of its own:
+`features.<name>_v<version>`. Old versions stay readable.
+
+Not here: the descriptors themselves (`pipelines.descriptors`), nor reading them (`store.features.retrieval`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.tables import TABLES, Column
+from matstrata.store.features.decoded import decoded
+from matstrata.store.lake.lake import Lake, Transaction, create_column_comment, current_snapshot
+from matstrata.store.lake.signatures import code_signature, file_sha256, signature
+from matstrata.store.records.statistics import of_features, record
+
+log = logging.getLogger("matstrata.features")
+
+Matrix = NDArray[np.float64]
+Compute = Callable[..., tuple[Matrix, list[str | None]]]
+
+CHUNK = 100_000  # entities per commit: what a killed process loses at most, and what a matrix in memory holds
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What a row of features describes: its key, and the SQL of its inputs, in the order that `compute` takes them."""
+
+    key: str
+    inputs: tuple[str, ...]
+    relation: str
+
+
+ENTITIES: Mapping[str, Entity] = MappingProxyType(
+    {
+        "material": Entity("material_id", ("elements", "fractions"), "materials"),
+        "structure": Entity(
+            "structure_id",
+            ("elements", "fractions", "volume_per_atom", "density", "cif"),
+            "(FROM structures LEFT JOIN (SELECT material_id, elements, fractions FROM materials) USING (material_id))",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Descriptors of an entity, declared once.
+
+    `compute` takes the Arrow arrays of the entity's inputs (n rows each; for a material, the lists of its elements and
+    of their atomic fractions) and returns a matrix (n, columns) and n reasons: None, or why that row could not be
+    computed.
+    """
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    compute: Compute
+    code: tuple[Path, ...]
+    data_files: tuple[Path, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    entity: str = "material"
+    libraries: tuple[str, ...] = ()
+    """Distributions whose version may change the values."""
+    constants: str = ""
+    """Where the numbers in the code and the data files come from, with DOI."""
+
+    def signature(self) -> str:
+        """What the values depend on, as one hash."""
+        return signature(
+            code_signature(self.code),
+            dict(self.parameters),
+            [column.name for column in self.columns],
+            sorted((file.name, file_sha256(file)) for file in self.data_files),
+            [(library, installed_version(library)) for library in sorted(self.libraries)],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Materialised:
+    """What a materialisation did."""
+
+    name: str
+    version: int
+    computed: int
+    failed: int
+    rows: int
+    snapshot: int
+
+    @property
+    def label(self) -> str:
+        """Name and version, as in the table's name."""
+        return f"{self.name}_v{self.version}"
+
+
+def materialise(
+    lake: Lake, feature_set: FeatureSet, *, snapshot: int | None = None, retry: bool = False
+) -> Materialised:
+    """Compute the descriptors of the entities that lack them, in commits of `CHUNK`.
+
+    An entity whose descriptors failed keeps its reason and is tried again only when its inputs or the version change.
+    What is computed is computed outside the store's lock; who is killed loses a chunk at most.
+
+    Args:
+        lake: the store.
+        feature_set: what to compute.
+        snapshot: describe the entities that the store held then; by default those that it holds now.
+        retry: try again what failed, whether or not anything changed.
+    """
+    wanted = feature_set.signature()
+    with lake.reader() as con:
+        version = _version_with(con, feature_set.name, wanted)
+    missing = _missing(lake, feature_set, version, snapshot, retry=retry)
+    computed = failed = 0
+    if version is None or missing.num_rows:
+        for start in range(0, max(1, missing.num_rows), CHUNK):
+            chunk = missing.slice(start, CHUNK).combine_chunks()
+            inputs = [_contiguous(chunk[name]) for name in ENTITIES[feature_set.entity].inputs]
+            matrix, reasons = feature_set.compute(*inputs)
+            added, refused = _write(lake, feature_set, wanted, chunk, matrix, reasons)
+            computed, failed = computed + added, failed + refused
+            log.info("%s: %s of %s described", feature_set.name, f"{start + len(chunk):,}", f"{missing.num_rows:,}")
+    with lake.reader() as con:
+        version = _version_with(con, feature_set.name, wanted)
+    assert version is not None
+    rows = _count(lake, f"{feature_set.name}_v{version}")
+    return Materialised(feature_set.name, version, computed, failed, rows, lake.snapshot())
+
+
+def compute_for(
+    feature_sets: Iterable[FeatureSet], elements: pa.ListArray, fractions: pa.ListArray
+) -> tuple[Matrix, list[str | None]]:
+    """Descriptors of n compositions that need not be in the store, by the code that fills it; nothing is written.
+
+    Args:
+        feature_sets: of materials, at least one.
+        elements: (n,) list<string>, the symbols of each composition.
+        fractions: (n,) list<double>, their atomic fractions in the same order.
+
+    Returns:
+        Matrix (n, columns of all sets), and per row None or the first reason why it can't be described.
+    """
+    computed = [feature_set.compute(elements, fractions) for feature_set in feature_sets]
+    reasons = [next((r for r in each if r is not None), None) for each in zip(*(r for _, r in computed), strict=True)]
+    return np.hstack([matrix for matrix, _ in computed]), reasons
+
+
+def deprecate(lake: Lake, label: str, reason: str | None, *, newest: bool = False) -> None:
+    """Mark one version as not to be used any more, or with no reason take the mark away.
+
+    It stays readable under its full name; the bare name then means the newest version without a mark.
+
+    Args:
+        lake: the store.
+        label: name and version, such as 'magpie_v1'.
+        reason: why; None lifts the mark.
+        newest: needed where the version is the one that the bare name means now.
+
+    Raises:
+        InputError: no such version, or it is the one in use and `newest` was not said.
+    """
+    with lake.commit(f"{'deprecate' if reason else 'restore'} features {label}") as transaction:
+        con = transaction.con
+        known = versions(con)
+        if label not in known:
+            raise InputError(f"{label!r} is no version of a feature set; there are: {', '.join(known) or 'none yet'}")
+        name, version = known[label]["name"], known[label]["version"]
+        if reason and not newest and known[label]["deprecated"] is None and _newest(known, name) is known[label]:
+            raise InputError(
+                f"{label} is the version that {name!r} means; deprecate it with --newest if that is what you want"
+            )
+        con.execute(
+            "UPDATE feature_sets SET deprecated = ? WHERE name = ? AND version = ? AND deprecated IS DISTINCT FROM ?",
+            [reason, name, version, reason],
+        )
+
+
+def latest_version(con: duckdb.DuckDBPyConnection, name: str) -> int:
+    """The newest version of a feature set that is not deprecated.
+
+    Raises:
+        InputError: the set was never materialised, or all its versions are deprecated; the message says which.
+    """
+    return int(_newest(versions(con), name)["version"])
+
+
+def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, ...]:
+    """Table names without schema: 'magpie' becomes 'magpie_v3', its newest version; 'magpie_v2' stays.
+
+    Raises:
+        InputError: there is no such feature set or version.
+    """
+    return tuple(resolved(con, names))
+
+
+def resolved(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """As `resolve`, with the `feature_sets` row of each."""
+    known = versions(con, "* EXCLUDE (created_at)")  # to read a time, Arrow would import pandas (0.2 s)
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        row = known[name] if name in known else _newest(known, name)
+        found[f"{row['name']}_v{row['version']}"] = row
+    return found
+
+
+def versions(con: duckdb.DuckDBPyConnection, columns: str = "*") -> dict[str, dict[str, Any]]:
+    """The `feature_sets` row of every version, by name and version: 'magpie_v2'."""
+    rows = con.execute(f"SELECT {columns} FROM feature_sets ORDER BY name, version").to_arrow_table().to_pylist()
+    return {f"{row['name']}_v{row['version']}": row for row in rows}
+
+
+def failure_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many entities could not be described, by version."""
+    return dict(
+        con.execute("SELECT name || '_v' || version, count(*) FROM feature_failures GROUP BY ALL ORDER BY 1").fetchall()
+    )
+
+
+def failure_reasons(lake: Lake, name: str, version: int) -> dict[str, int]:
+    """Why entities could not be described by a version, the most frequent reason first."""
+    with lake.reader() as con:
+        found = con.execute(
+            "SELECT reason, count(*) AS n FROM feature_failures WHERE name = ? AND version = ? "
+            "GROUP BY reason ORDER BY n DESC, reason",
+            [name, version],
+        ).fetchall()
+    return dict(found)
+
+
+def _newest(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    named = [row for row in known.values() if row["name"] == name]
+    if not named:
+        names = dict.fromkeys(row["name"] for row in known.values())
+        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(names) or 'none yet'}")
+    usable = [row for row in named if row.get("deprecated") is None]  # a snapshot of before knows no such column
+    if not usable:
+        listed = ", ".join(f"{name}_v{row['version']}" for row in named)
+        raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
+    return usable[-1]
+
+
+def _version_with(con: duckdb.DuckDBPyConnection, name: str, wanted: str) -> int | None:
+    row = con.execute("SELECT version FROM feature_sets WHERE name = ? AND signature = ?", [name, wanted]).fetchone()
+    return int(row[0]) if row else None
+
+
+def _missing(
+    lake: Lake, feature_set: FeatureSet, version: int | None, snapshot: int | None, *, retry: bool
+) -> pa.Table:
+    """The entities to describe, each with its key, its inputs and the hash of these."""
+    entity = ENTITIES[feature_set.entity]
+    given = f"SELECT {entity.key}, {', '.join(entity.inputs)} FROM {entity.relation}"
+    with lake.reader() as con:
+        if snapshot is not None:
+            with lake.reader(snapshot) as then:
+                con.register("entities_then", then.execute(given).to_arrow_table())
+            given = "FROM entities_then"
+        joins = ""
+        if version is not None:
+            joins = f"ANTI JOIN features.{feature_set.name}_v{version} f ON f.{entity.key} = e.{entity.key}"
+        if version is not None and not retry:
+            joins += (
+                f" ANTI JOIN (FROM feature_failures WHERE name = '{feature_set.name}' AND version = {version}) x "
+                f"ON x.entity_id = e.{entity.key} AND x.input_hash IS NOT DISTINCT FROM e.input_hash"
+            )
+        content = ", ".join(f"{name}::VARCHAR" for name in entity.inputs)
+        return con.execute(
+            f"SELECT e.* FROM (SELECT *, md5(concat_ws(chr(31), {content})) AS input_hash FROM ({given})) e {joins} "
+            f"ORDER BY e.{entity.key}"
+        ).to_arrow_table()
+
+
+def _write(
+    lake: Lake, feature_set: FeatureSet, wanted: str, chunk: pa.Table, matrix: Matrix, reasons: list[str | None]
+) -> tuple[int, int]:
+    """Commit a chunk, without the rows that another writer was quicker with. Returns how many were added and failed."""
+    key = ENTITIES[feature_set.entity].key
+    done = np.array([reason is None for reason in reasons], dtype=bool)
+    rows = pa.table(
+        [chunk[key].filter(pa.array(done)), *(pa.array(matrix[done, i]) for i in range(len(feature_set.columns)))],
+        names=[key, *(column.name for column in feature_set.columns)],
+    )
+    failures = chunk.select([key, "input_hash"]).filter(pa.array(~done)).to_pylist()
+    with lake.commit(f"materialise features {feature_set.name}") as transaction:
+        con = transaction.con
+        version = _version_with(con, feature_set.name, wanted)
+        if version is None:
+            version = _register(transaction, feature_set, wanted)
+        table = f"features.{feature_set.name}_v{version}"
+        con.register("described", rows)
+        added = con.execute(f"INSERT INTO {table} BY NAME FROM described ANTI JOIN {table} USING ({key})").fetchone()
+        con.register("tried", chunk.select([key]))
+        con.execute(
+            f"DELETE FROM feature_failures WHERE name = ? AND version = ? AND entity_id IN (SELECT {key} FROM tried)",
+            [feature_set.name, version],
+        )
+        refused = [
+            {
+                "name": feature_set.name,
+                "version": version,
+                "entity_id": failure[key],
+                "reason": reason,
+                "input_hash": failure["input_hash"],
+            }
+            for failure, reason in zip(failures, (reason for reason in reasons if reason is not None), strict=True)
+        ]
+        transaction.insert(
+            "feature_failures", pa.Table.from_pylist(refused, schema=TABLES["feature_failures"].arrow_schema)
+        )
+        assert added is not None
+        con.execute(
+            "UPDATE feature_sets SET rows = rows + ? WHERE name = ? AND version = ? AND ? > 0",
+            [added[0], feature_set.name, version, added[0]],
+        )
+        transaction.facts.update(feature_set=feature_set.name, version=version, computed=added[0])
+    return added[0], len(refused)
+
+
+def _count(lake: Lake, label: str) -> int:
+    """Bring the statistics of a version up to date; returns its rows."""
+    with lake.reader() as con:
+        row = versions(con)[label]
+        counted = con.execute(f"SELECT min(rows) FROM statistics WHERE subject = '{label}'").fetchone()
+        if counted is not None and counted[0] == row["rows"]:
+            return int(row["rows"])
+        found = of_features(decoded(con, lake.root, label), label, row["columns"])
+    with lake.commit(f"statistics of features {label}") as transaction:
+        record(transaction, label, found)
+    return int(row["rows"])
+
+
+def _contiguous(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _register(transaction: Transaction, feature_set: FeatureSet, wanted: str) -> int:
+    con = transaction.con
+    row = con.execute(
+        "SELECT coalesce(max(version), 0) + 1 FROM feature_sets WHERE name = ?", [feature_set.name]
+    ).fetchone()
+    assert row is not None
+    version = int(row[0])
+    table = f"features.{feature_set.name}_v{version}"
+    columns = ", ".join(f'"{column.name}" DOUBLE' for column in feature_set.columns)
+    con.execute(f"CREATE TABLE {table} ({ENTITIES[feature_set.entity].key} VARCHAR, {columns})")
+    description = feature_set.description.replace("'", "''")
+    con.execute(f"COMMENT ON TABLE {table} IS '{description}'")
+    for column in feature_set.columns:
+        con.execute(create_column_comment(table, column))
+    registered_row = {
+        "name": feature_set.name,
+        "version": version,
+        "entity": feature_set.entity,
+        "columns": [column.name for column in feature_set.columns],
+        "signature": wanted,
+        "parameters": json.dumps(dict(feature_set.parameters), sort_keys=True),
+        "created_snapshot": current_snapshot(con),
+        "rows": 0,
+        "created_at": datetime.now(UTC),
+    }
+    transaction.insert(
+        "feature_sets", pa.Table.from_pylist([registered_row], schema=TABLES["feature_sets"].arrow_schema)
+    )
+    return version

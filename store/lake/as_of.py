@@ -1,0 +1,81 @@
+"""What 'as of' may mean: a snapshot's number, a moment, or the name of a release; each becomes a snapshot.
+
+Not here: making releases, or reading at a snapshot (`Lake.reader`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from numbers import Integral
+from typing import Any
+
+import duckdb
+
+from matstrata.schemas.errors import InputError
+from matstrata.store.lake.catalogs import CATALOG
+from matstrata.store.lake.lake import Lake
+
+AsOf = int | str | date | datetime | None
+
+
+def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
+    """The snapshot that is meant; None means the newest.
+
+    A text is the name of a release, else a snapshot's number, else a moment in ISO 8601. A moment means the last
+    snapshot at or before it, and is UTC where it has no time zone; a date means its first moment.
+
+    Raises:
+        InputError: no such snapshot or release; the moment lies before the first snapshot, or among states that
+            maintenance has removed, so that what was known then can't be told.
+    """
+    meant: Any = int(as_of) if isinstance(as_of, Integral) else as_of  # NumPy's integers too
+    if meant is not None and not isinstance(meant, int | str | date):
+        raise InputError(f"as of {meant!r}: give a snapshot's number, a release, or a time")
+    with lake.reader() as con:
+        if isinstance(meant, str):
+            meant = _meaning(con, meant)
+        if isinstance(meant, date):
+            return _at(con, meant if isinstance(meant, datetime) else datetime.combine(meant, time()))
+        found = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY snapshot_id").fetchall()
+    known = [row[0] for row in found]
+    if meant is None:
+        return known[-1]
+    if meant not in known:
+        what = "has expired" if 0 <= meant < known[-1] else f"does not exist; the newest is {known[-1]}"
+        raise InputError(f"snapshot {meant} {what}")
+    return int(meant)
+
+
+def _meaning(con: duckdb.DuckDBPyConnection, text: str) -> int | datetime:
+    releases = dict(con.execute("SELECT name, snapshot FROM releases ORDER BY created_at").fetchall())
+    if text in releases:
+        return int(releases[text])
+    if text.isdecimal():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        listed = ", ".join(releases) or "none yet"
+        raise InputError(
+            f"{text!r} is no release (there are: {listed}), no snapshot's number and no time like 2026-05-31T12:00Z"
+        ) from None
+
+
+def _at(con: duckdb.DuckDBPyConnection, moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    found = con.execute(
+        f"SELECT snapshot_id, epoch_us(snapshot_time) FROM {CATALOG}.snapshots() ORDER BY snapshot_id"
+    ).fetchall()
+    microseconds = round(moment.timestamp() * 1_000_000)
+    before = [snapshot for snapshot, time in found if time <= microseconds]
+    after = [snapshot for snapshot, time in found if time > microseconds]
+    if not before:
+        first = datetime.fromtimestamp(found[0][1] / 1_000_000, UTC)
+        raise InputError(f"the store begins at {first:%Y-%m-%dT%H:%M:%SZ}, after {moment.isoformat()}")
+    if after and after[0] != before[-1] + 1:
+        raise InputError(
+            f"the states between the snapshots {before[-1]} and {after[0]} have expired, and {moment.isoformat()} lies "
+            f"among them; name one of the two, or a release"
+        )
+    return before[-1]

@@ -1,0 +1,129 @@
+"""Which files a store consists of: those its catalog names, and those that lie in its folders.
+
+Not here: what is wrong with them (`store.upkeep.doctor`), nor what may go (`store.upkeep.maintenance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from matstrata.store.lake.catalogs import CATALOG
+from matstrata.store.lake.files import Stored
+
+META = f"__ducklake_metadata_{CATALOG}"  # where DuckLake attaches its catalog's own tables
+_DATA = "data/"
+FROZEN = {"training_sets": "training_set_id", "models": "model_id"}  # tables, also folders: files are named by the key
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file that the catalog names: rows (`data`) or positions of deleted rows (`deletes`).
+
+    `number` is that of the file of rows, also for its deletes. `path` is relative to the data folder. Snapshots from
+    `begin` up to, not including, `end` read it.
+    """
+
+    table: str
+    kind: str
+    number: int
+    path: str
+    rows: int
+    size: int
+    footer: int
+    begin: int
+    end: int | None
+
+    @property
+    def name(self) -> str:
+        """The file's name in the store."""
+        return _DATA + self.path
+
+    def seen_by(self, snapshot: int) -> bool:
+        """Whether a snapshot reads this file."""
+        return self.begin <= snapshot and (self.end is None or snapshot < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A Parquet file that no snapshot reads any more, and since when: queries that began before may."""
+
+    number: int
+    path: str
+    since: datetime
+
+    @property
+    def name(self) -> str:
+        """The file's name in the store."""
+        return _DATA + self.path
+
+
+def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
+    """All Parquet files that some snapshot reads."""
+    selects = [
+        f"SELECT s.schema_name || '.' || t.table_name, '{kind}', f.data_file_id, {_path('f')}, f.{rows}, "
+        f"f.file_size_bytes, f.footer_size, f.begin_snapshot, f.end_snapshot FROM {META}.{table} f "
+        f"JOIN (SELECT table_id, any_value(table_name ORDER BY begin_snapshot DESC) AS table_name, "
+        f"any_value(schema_id) AS schema_id, any_value(path) AS path FROM {META}.ducklake_table GROUP BY table_id) t "
+        "USING (table_id) JOIN (SELECT schema_id, any_value(schema_name) AS schema_name, any_value(path) AS path "
+        f"FROM {META}.ducklake_schema GROUP BY schema_id) s USING (schema_id)"
+        for kind, table, rows in (
+            ("data", "ducklake_data_file", "record_count"),
+            ("deletes", "ducklake_delete_file", "delete_count"),
+        )
+    ]
+    return [DataFile(*row) for row in con.execute(f"{' UNION ALL '.join(selects)} ORDER BY ALL").fetchall()]
+
+
+def _path(file: str) -> str:
+    """Where a file lies, below the data folder; all paths that this program writes are relative."""
+    return f"concat(s.path, t.path, {file}.path)"
+
+
+def scheduled_files(con: duckdb.DuckDBPyConnection) -> list[Scheduled]:
+    """The Parquet files that wait to be deleted."""
+    found = con.execute(
+        f"SELECT data_file_id, path, schedule_start::TIMESTAMPTZ FROM {META}.ducklake_files_scheduled_for_deletion "
+        "ORDER BY ALL"
+    ).fetchall()
+    return [Scheduled(*row) for row in found]
+
+
+def forget_scheduled(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> None:
+    """Strike files that were deleted off the list of those that wait for it."""
+    listed = ", ".join(map(str, numbers))
+    con.execute(f"DELETE FROM {META}.ducklake_files_scheduled_for_deletion WHERE data_file_id IN ({listed})")
+
+
+def orphaned_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
+    """Parquet files that nothing names: written by a process that died before it committed, or by one at work now.
+
+    Args:
+        con: knows what is named.
+        there: the store's files.
+    """
+    known = {file.name for file in data_files(con)} | {file.name for file in scheduled_files(con)}
+    return sorted(name for name in there if name.startswith(_DATA) and name.endswith(".parquet") and name not in known)
+
+
+def unregistered_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
+    """Frozen training sets and models without a row, and what died half-written; or is being made now.
+
+    Args:
+        con: knows which have a row.
+        there: the store's files.
+    """
+    found = {name for name in there if name.endswith(".partial") and not name.startswith(_DATA)}
+    for table, key in FROZEN.items():
+        known = {name for (name,) in con.execute(f"SELECT DISTINCT {key} FROM {table}").fetchall()}
+        inside = (name for name in there if name.startswith(f"{table}/"))
+        found |= {name for name in inside if name.split("/")[1].partition(".")[0] not in known}
+    return sorted(found)
+
+
+def size(names: Iterable[str], there: Mapping[str, Stored]) -> int:
+    """Bytes of files; one that is gone has none."""
+    return sum(there[name].size for name in names if name in there)

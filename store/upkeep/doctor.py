@@ -1,0 +1,292 @@
+"""Doctor: is the store what its catalog says? Each finding says what is wrong and how to mend it.
+
+A Parquet file's size and footer are compared with the catalog's, and its hash with the recorded one
+(`store.lake.hashes`). Not here: mending; that is what `matstrata maintain`, `restore` and the pipelines do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.features.decoded import damaged
+from matstrata.store.lake.catalogs import readable
+from matstrata.store.lake.files import Stored
+from matstrata.store.lake.hashes import is_changed, recorded_hashes
+from matstrata.store.lake.inventory import (
+    DataFile,
+    data_files,
+    orphaned_files,
+    scheduled_files,
+    size,
+    unregistered_files,
+)
+from matstrata.store.lake.lake import Lake, current_snapshot
+from matstrata.store.records.checks import conservation
+from matstrata.store.upkeep.releases import pins
+
+_PARQUET = b"PAR1"
+_KEYS = {
+    "observations": "observation_id",
+    "materials": "material_id",
+    "structures": "structure_id",
+    "sources": "source",
+    "releases": "name",
+    "models": "model_id",
+}  # DuckLake has no keys: what must be unique is looked at here
+_RESTORE = "restore the newest backup ('matstrata restore', or what PostgreSQL and the bucket offer); without one, {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. `damage` is what must be mended; the rest is only told."""
+
+    check: str
+    damage: bool
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor looked at, and what was found."""
+
+    looked_at: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing needs mending."""
+        return not any(finding.damage for finding in self.findings)
+
+
+def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
+    """Compare the catalog with the files, the frozen files with their hashes, the counts with the rows.
+
+    Args:
+        lake: the store.
+        deep: also read every row of every file.
+
+    Raises:
+        InputError: there is no store.
+        WorkError: the folder's permissions keep the catalog from being opened.
+    """
+    if not lake.exists() and lake.catalog_lost():
+        what = f"{lake.catalog_file} is missing, and {lake.data} holds the files of a store"
+        return Diagnosis({"catalog": 0}, (Finding("catalog", True, what, _RESTORE.format("nothing can read them")),))
+    if not lake.exists():
+        raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
+    broken = [] if lake.shared else list(_catalog(lake))  # PostgreSQL looks after its pages itself
+    if broken:
+        return Diagnosis({"catalog": 1}, tuple(broken))
+    try:
+        with lake.reader() as con:
+            files, there = data_files(con), lake.files.listed("")
+            findings = list(_data(lake, con, files, there, deep=deep))
+            if not any(finding.damage for finding in findings):  # else counting fails for the same reason
+                findings += _counted(con)
+                findings += _copies(lake, con)
+            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con, there)]
+            looked_at = {
+                "files": len(files),
+                "bytes": sum(file.size for file in files),
+                **{table: _count(con, table) for table in ("sources", "feature_sets", "training_sets", "models")},
+            }
+    except (duckdb.Error, WorkError) as error:
+        mend = _RESTORE.format("ask for help with this message")
+        return Diagnosis({"catalog": 1}, (Finding("catalog", True, f"the catalog can't be read: {error}", mend),))
+    owner = lake.lock_owner()
+    if owner is not None:
+        findings.append(Finding("lock", False, f"a writer is at work: {owner}", "nothing to do; it ends by itself"))
+    return Diagnosis(looked_at, tuple(findings))
+
+
+def _catalog(lake: Lake) -> Iterator[Finding]:
+    """SQLite's own look at its pages."""
+    try:
+        con = sqlite3.connect(f"file:{readable(lake.catalog_file).as_posix()}?mode=ro", uri=True, timeout=60)
+        try:
+            said = [row[0] for row in con.execute("PRAGMA quick_check(5)").fetchall()]
+        finally:
+            con.close()
+    except sqlite3.OperationalError as error:  # no damage: it may not be read, or nothing may be written beside it
+        raise WorkError(f"{lake.catalog_file} can't be opened: {error}; check the folder's permissions") from error
+    except sqlite3.DatabaseError as error:
+        said = [str(error)]
+    if said != ["ok"]:
+        mend = _RESTORE.format("'sqlite3 catalog.sqlite .recover' saves what is left")
+        yield Finding("catalog", True, f"{lake.catalog_file} is damaged: {'; '.join(said)}", mend)
+
+
+def _data(
+    lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], there: Mapping[str, Stored], *, deep: bool
+) -> Iterator[Finding]:
+    newest, hashes = current_snapshot(con), recorded_hashes(lake)
+    for file in files:
+        wrong = _wrong_with(lake, file, there, hashes, deep=deep)
+        if wrong is None:
+            continue
+        whom = (
+            "the newest snapshot"
+            if file.seen_by(newest)
+            else f"snapshots {file.begin} to {(file.end or newest + 1) - 1} only, not the newest,"
+        )
+        yield Finding(
+            "data",
+            True,
+            f"{lake.files.url(file.name)} ({file.table}, {file.rows:,} rows) {wrong}; {whom} needs it",
+            _RESTORE.format("bring the file back from wherever a copy lies, or make the store anew"),
+        )
+
+
+def _wrong_with(
+    lake: Lake, file: DataFile, there: Mapping[str, Stored], hashes: Mapping[str, str], *, deep: bool
+) -> str | None:
+    """What is wrong with a Parquet file, or None."""
+    if file.name not in there:
+        return "is missing"
+    found = there[file.name].size
+    if found != file.size:
+        return f"has {found:,} bytes instead of {file.size:,}: it was cut or changed"
+    try:
+        with lake.files.open(file.name) as stream:
+            stream.seek(-8, 2)
+            tail = stream.read()
+        changed = is_changed(lake, file.path, hashes)
+    except OSError as error:
+        return f"can't be read: {error}"
+    if tail[4:] != _PARQUET or int.from_bytes(tail[:4], "little") != file.footer:
+        return "has a damaged footer"
+    if changed:
+        return "was changed since it was written: its SHA-256 is not the recorded one"
+    return _unreadable(lake, file) if deep else None
+
+
+def _unreadable(lake: Lake, file: DataFile) -> str | None:
+    import pyarrow as pa  # deferred: 0.1 s
+    import pyarrow.parquet as pq
+
+    try:
+        with lake.files.open(file.name) as stream, pq.ParquetFile(stream) as parquet:
+            rows = sum(batch.num_rows for batch in parquet.iter_batches())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"can't be read to the end: {str(error).splitlines()[0]}"
+    return None if rows == file.rows else f"holds {rows:,} rows instead of {file.rows:,}"
+
+
+def _counted(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    try:
+        return [*_counts(con), *_keys(con)]
+    except duckdb.Error as error:
+        mend = "'matstrata doctor --deep' names the file; " + _RESTORE.format("make the store anew")
+        return [Finding("data", True, f"a table can't be read: {str(error).splitlines()[0]}", mend)]
+
+
+def _counts(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    for (source,) in con.execute("SELECT source FROM sources ORDER BY source").fetchall():
+        found = conservation(con, source)
+        if not found.holds:
+            yield Finding(
+                "conservation",
+                True,
+                f"source {source}: {found.rows_in:,} records were read, {found.accepted:,} are accepted, "
+                f"{found.rejected:,} rejected, {found.in_both:,} both",
+                f"matstrata refresh {source}; if it stays, restore the newest backup",
+            )
+    for name, version, rows in con.execute("SELECT name, version, rows FROM feature_sets ORDER BY ALL").fetchall():
+        counted = _count(con, f"features.{name}_v{version}")
+        if counted != rows:
+            yield Finding(
+                "features",
+                True,
+                f"features.{name}_v{version} holds {counted:,} rows, and feature_sets says {rows:,}",
+                _RESTORE.format(f"drop its rows and materialise {name} again"),
+            )
+
+
+def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    keys = dict(_KEYS)
+    for name, version, entity in con.execute("SELECT name, version, entity FROM feature_sets ORDER BY ALL").fetchall():
+        keys[f"features.{name}_v{version}"] = f"{entity}_id"
+    for table, key in keys.items():
+        found = con.execute(f"SELECT count(*) - count(DISTINCT {key}), count(*) - count({key}) FROM {table}").fetchone()
+        assert found is not None
+        if found[0]:
+            what = f"{table}: {found[0]:,} rows share their {key} with another or have none"
+            yield Finding("keys", True, what, _RESTORE.format("report this: a write must have gone wrong"))
+
+
+def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    there = {snapshot for (snapshot,) in con.execute("SELECT snapshot_id FROM lake.snapshots()").fetchall()}
+    for snapshot, names in pins(con).items():
+        if snapshot not in there:
+            what = f"snapshot {snapshot} is gone, and {', '.join(names)} would need it"
+            yield Finding("pins", True, what, _RESTORE.format("it can't be asked as of that snapshot any more"))
+
+
+def _copies(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    labels = [
+        label for (label,) in con.execute("SELECT name || '_v' || version FROM feature_sets ORDER BY 1").fetchall()
+    ]
+    for path in damaged(con, lake.root, labels, [current_snapshot(con), *pins(con)]):
+        what = f"{path} is a copy of a feature table for quick reading, and holds something else"
+        yield Finding("copies", True, what, "delete the file; it is made again from the table, which is sound")
+
+
+def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    from matstrata.store.datasets.training_sets import read_frozen  # deferred: 0.1 s, numpy and pyarrow
+
+    for row in _rows(con, "SELECT * FROM training_sets ORDER BY training_set_id, ensemble"):
+        manifest = json.loads(row["manifest"] or "{}")  # none where it was frozen before manifests were kept
+        frozen = read_frozen(lake, row["training_set_id"], manifest.get("file_sha256"))
+        if isinstance(frozen, str):
+            whose = row["name"] or f"{row['ensemble']}/{row['source']}"
+            what = f"training set {whose} {row['training_set_id'][:12]}: its file {row['path']} is {frozen}"
+            mend = "delete the file if it is there; 'matstrata run' or 'matstrata dataset build' freezes the set again"
+            yield Finding("training sets", True, what, mend)
+
+
+def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    for row in _rows(con, "SELECT * FROM models ORDER BY model_id"):
+        wrong = None
+        try:
+            with lake.files.open(row["path"]) as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != row["file_sha256"]:
+                wrong = f"has SHA-256 {found[:12]}… instead of {row['file_sha256'][:12]}…"
+        except OSError as error:
+            wrong = f"can't be read: {error.strerror or error}"
+        if wrong:
+            what = f"model {row['model_id']} ({row['property']}, {row['source'] or 'ensemble'}): "
+            what += f"{lake.files.url(row['path'])} {wrong}"
+            mend = f"delete the file if it is there, then 'matstrata run {row['property']}' trains it again"
+            yield Finding("models", bool(row["serving"]), what, mend)
+
+
+def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> Iterator[Finding]:
+    kinds = {
+        "files that nothing names, left by processes that died": orphaned_files(con, there),
+        "frozen or half-written files without a row": unregistered_files(con, there),
+        "files that no snapshot needs any more": [file.name for file in scheduled_files(con)],
+    }
+    for what, names in kinds.items():
+        if names:
+            told = f"{len(names):,} {what}, {size(names, there):,} bytes, e.g. {lake.files.url(names[0])}"
+            yield Finding("leftovers", False, told, "nothing is wrong; 'matstrata maintain' deletes them after a day")
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = con.execute(f"SELECT count(*) FROM {table}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:
+    return con.execute(statement).to_arrow_table().to_pylist()

@@ -1,0 +1,128 @@
+"""Releases: names for snapshots, which maintenance may not expire.
+
+Not here: finding the snapshot that a name means (`store.lake.as_of`), what differs between two
+(`store.upkeep.release_diff`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+import pyarrow as pa
+
+from matstrata.schemas.errors import InputError
+from matstrata.schemas.tables import TABLES
+from matstrata.store.lake.catalogs import CATALOG
+from matstrata.store.lake.lake import Lake, current_snapshot
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")  # a letter first: never taken for a snapshot or a date
+_CREATED = "create release"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A named snapshot; `anew` is false where it was named so before."""
+
+    name: str
+    snapshot: int
+    note: str | None
+    created_at: datetime
+    anew: bool = False
+
+
+def create(lake: Lake, name: str, *, snapshot: int | None = None, note: str | None = None) -> Release:
+    """Name a snapshot, by default the newest. The same again changes nothing; a name is never moved.
+
+    Raises:
+        InputError: the name is unfit, taken by another snapshot, or there is no such snapshot.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} can't name a release: begin with a letter, then letters, digits, dots, dashes and underscores, "
+            "64 at most"
+        )
+    lake.snapshot()  # without a store, the sentence that says so
+    with lake.commit(f"{_CREATED} {name}") as transaction:
+        con = transaction.con
+        newest = current_snapshot(con)
+        wanted = newest if snapshot is None else snapshot
+        taken = {release.name: release for release in _rows(con)}.get(name)
+        if taken is not None:
+            if taken.snapshot == wanted or (snapshot is None and _nothing_since(con, taken.snapshot)):
+                return taken
+            raise InputError(
+                f"release {name} exists, of snapshot {taken.snapshot}; a release is never moved: choose another name"
+            )
+        _require_snapshot(con, wanted)
+        made = Release(name, wanted, note, datetime.now(UTC), anew=True)
+        row = {"name": name, "snapshot": wanted, "note": note, "created_at": made.created_at}
+        transaction.insert("releases", pa.Table.from_pylist([row], schema=TABLES["releases"].arrow_schema))
+        transaction.facts.update(release=name, pins=wanted)
+    return made
+
+
+def releases(lake: Lake) -> list[Release]:
+    """All releases, the oldest snapshot first."""
+    with lake.reader() as con:
+        return _rows(con)
+
+
+def get_release(lake: Lake, name: str) -> Release:
+    """One release.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    known = {release.name: release for release in releases(lake)}
+    if name not in known:
+        raise InputError(f"there is no release {name!r}; there are: {', '.join(known) or 'none yet'}")
+    return known[name]
+
+
+def attach_statement(lake: Lake, snapshot: int) -> str:
+    """The SQL by which any DuckDB client sees the store as of a snapshot, read-only."""
+    extensions = "; ".join(f"INSTALL {name}" for name in ("ducklake", lake.catalog.extension, *lake.files.extensions))
+    attach = lake.catalog.statement(lake.files.url("data/"), f"READ_ONLY, SNAPSHOT_VERSION {snapshot}")
+    return f"-- DuckDB's extensions are needed, once: {extensions};\n{attach};\nUSE {CATALOG};\n"
+
+
+def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
+    """The snapshots that must stay readable, and for what: releases, frozen training sets, models."""
+    found: dict[int, list[str]] = {}
+    for statement in (
+        "SELECT snapshot, 'release ' || name FROM releases",
+        "SELECT snapshot, 'training set ' || training_set_id[:12] FROM training_sets",
+        "SELECT snapshot, 'model ' || model_id[:12] FROM models",
+    ):
+        for snapshot, what in con.execute(f"{statement} ORDER BY ALL").fetchall():
+            if snapshot is not None:
+                found.setdefault(int(snapshot), []).append(what)
+    return found
+
+
+def _rows(con: duckdb.DuckDBPyConnection) -> list[Release]:
+    found = con.execute("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name").fetchall()
+    return [Release(*row) for row in found]
+
+
+def _nothing_since(con: duckdb.DuckDBPyConnection, snapshot: int) -> bool:
+    """Whether nothing but releases were made since a snapshot."""
+    found = con.execute(
+        f"SELECT count(*) FROM lake.snapshots() WHERE snapshot_id > {snapshot} "
+        f"AND NOT coalesce(starts_with(commit_message, '{_CREATED} '), false)"
+    ).fetchone()
+    return found == (0,)
+
+
+def _require_snapshot(con: duckdb.DuckDBPyConnection, snapshot: int) -> None:
+    """Refuse what maintenance expired or what never was."""
+    found = con.execute(
+        f"SELECT count(*) FILTER (snapshot_id = {snapshot:d}), max(snapshot_id) FROM lake.snapshots()"
+    ).fetchone()
+    assert found is not None
+    if not found[0]:
+        raise InputError(f"the store has no snapshot {snapshot}; the newest is {found[1]}, old ones may have expired")

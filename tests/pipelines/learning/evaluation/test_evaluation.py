@@ -1,0 +1,141 @@
+"""Evaluation that cannot flatter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matstrata.pipelines.learning.evaluation.evaluation import evaluate, learning_curve
+from matstrata.pipelines.learning.evaluation.protocols import split_protocol
+from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.pipelines.learning.models.source_models import train_source_model
+from matstrata.pipelines.learning.splits import Split, check_folds
+
+BOUNDS = (0.0, 8.0)
+
+
+def grouped(samples, zero_class=None):
+    return split_protocol(samples, Split.GROUPED_KFOLD, zero_class)
+
+
+@pytest.fixture(scope="module")
+def helper(measured, computed):
+    return train_source_model(computed, measured.group_ids, seed=0)
+
+
+@pytest.fixture(scope="module")
+def evaluation(measured, computed, helper):
+    return evaluate(measured, [helper], [computed], grouped(measured), BOUNDS, seed=0)
+
+
+def metric(evaluation, model, subset="all"):
+    (found,) = [m for m in evaluation.metrics if (m.model, m.subset) == (model, subset)]
+    return found
+
+
+def test_an_informative_helper_lowers_the_error(evaluation):
+    errors = {m: metric(evaluation, m).mae for m in ("without_dft", "strict", "known_dft", "mean")}
+    assert errors["known_dft"] < errors["strict"] < errors["without_dft"] < errors["mean"]
+
+
+def test_settings_and_baselines_are_all_reported(evaluation):
+    assert {m.model for m in evaluation.metrics} == {"without_dft", "strict", "known_dft", "mean", "single"}
+    assert metric(evaluation, "strict", "easy_third").width_90 < metric(evaluation, "strict", "hard_third").width_90
+    assert metric(evaluation, "strict").n == 120
+    assert np.isnan(metric(evaluation, "mean").coverage_90)
+
+
+def test_intervals_cover_held_out_materials(evaluation):
+    assert 0.8 < metric(evaluation, "strict").coverage_90 <= 1
+
+
+def test_metrics_follow_from_the_predictions(evaluation, measured):
+    held_out = evaluation.held_out["strict"]
+    assert np.isfinite(held_out.values).all()
+    check_folds(measured.group_ids, held_out.fold)
+    error = np.abs(held_out.values - measured.values[:, 0]).mean()
+    assert metric(evaluation, "strict").mae == pytest.approx(error)
+
+
+def test_a_test_value_is_seen_by_nothing_in_its_fold(evaluation, measured, computed, helper):
+    """Change the values of one outer fold: its own predictions and intervals must not move at all."""
+    fold = evaluation.held_out["strict"].fold == 0
+    changed = replace(measured, values=measured.values.copy())
+    changed.values[fold] = 7.9
+    again = evaluate(changed, [helper], [computed], grouped(changed), BOUNDS, seed=0)
+    for model, before in evaluation.held_out.items():
+        after = again.held_out[model]
+        np.testing.assert_array_equal(before.values[fold], after.values[fold])
+        np.testing.assert_array_equal(before.upper[fold], after.upper[fold])
+
+
+def test_strict_does_not_see_computed_values_of_target_materials(evaluation, measured, computed, helper):
+    """Change what the computation says about the target's materials: only known_dft may notice."""
+    changed = replace(computed, values=computed.values.copy())
+    changed.values[np.isin(computed.material_ids, measured.material_ids)] += 50
+    again = evaluate(measured, [helper], [changed], grouped(measured), BOUNDS, seed=0)
+    np.testing.assert_array_equal(evaluation.held_out["strict"].values, again.held_out["strict"].values)
+    assert (evaluation.held_out["known_dft"].values != again.held_out["known_dft"].values).any()
+
+
+def test_chemical_systems_are_never_split(measured):
+    result = evaluate(measured, [], [], split_protocol(measured, Split.CHEMICAL_SYSTEM), BOUNDS)
+    check_folds(measured.chemical_systems, result.held_out["without_dft"].fold)
+    assert set(result.held_out) == {"without_dft", "mean", "single"}
+
+
+def test_a_helper_that_knows_the_target_is_refused(measured, computed):
+    leaky = train_source_model(computed, np.array([], dtype=str), seed=0)
+    with pytest.raises(LeakageError, match="of the target"):
+        evaluate(measured, [leaky], [computed], grouped(measured), BOUNDS)
+
+
+def test_classes_are_reported_apart_and_by_what_was_predicted(measured):
+    inflated = replace(measured, values=np.where(measured.values < 2, 0.0, measured.values))
+    result = evaluate(inflated, [], [], grouped(inflated, "metal"), BOUNDS)
+    metals, others = (metric(result, "without_dft", name) for name in ("metal", "non-metal"))
+    assert metals.n + others.n == 120
+    assert metals.n == (inflated.values == 0).sum()
+    said = metric(result, "without_dft", "predicted_metal")
+    assert said.n == (result.held_out["without_dft"].values == 0).sum()
+
+
+def test_every_cluster_is_left_out_in_turn(measured):
+    protocol = split_protocol(measured, Split.CLUSTER)
+    for part in protocol.parts():
+        assert len(np.unique(protocol.units[part.asked])) == 1
+        assert not set(protocol.units[part.told]) & set(protocol.units[part.asked])
+
+
+def test_a_shortened_protocol_tests_the_first_folds_and_trains_on_all(measured):
+    whole = grouped(measured)
+    short = whole.shortened(30)
+    np.testing.assert_array_equal(short.tested, np.flatnonzero(whole.folds < 2))
+    for ours, theirs in zip(short.parts(), whole.parts(), strict=False):
+        np.testing.assert_array_equal(ours.told, theirs.told)
+        np.testing.assert_array_equal(ours.asked, theirs.asked)
+    np.testing.assert_array_equal(whole.shortened(1000).folds, whole.folds)
+
+
+def test_more_training_materials_lower_the_error(evaluation, measured, computed, helper):
+    """The curve ends in what the evaluation found, and a quarter of the units is a quarter of the materials."""
+    points = learning_curve(measured, [helper], [computed], grouped(measured), evaluation, BOUNDS)
+    curve = {(point.model, point.n_trained): point for point in points}
+    trained = sorted({point.n_trained for point in points})
+    assert trained == [pytest.approx(24, abs=4), pytest.approx(48, abs=4), 96]
+    alone = [curve["without_dft", n].mae for n in trained]
+    assert alone[0] > alone[-1] == pytest.approx(metric(evaluation, "without_dft").mae)
+    assert {point.n_tested for point in points} == {120}
+
+
+def test_the_same_seed_gives_the_same_to_the_last_bit(evaluation, measured, computed, helper):
+    again = evaluate(measured, [helper], [computed], grouped(measured), BOUNDS, seed=0)
+    for name, held in again.held_out.items():
+        np.testing.assert_array_equal(held.values, evaluation.held_out[name].values)
+        np.testing.assert_array_equal(held.upper, evaluation.held_out[name].upper)
+
+
+def test_one_group_cannot_be_evaluated(measured):
+    one = replace(measured, group_ids=np.full(120, "GaN"))
+    with pytest.raises(LearningError, match="nothing to hold out"):
+        evaluate(one, [], [], grouped(one), BOUNDS)
