@@ -30,11 +30,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One public table: what a row is, its columns, and the column it is partitioned by."""
+    """One public table: what a row is, its columns, its key, and the column it is partitioned by.
+
+    DuckLake has no keys: each commit keeps them by what it writes, and the doctor looks for doubled rows.
+    """
 
     name: str
     row: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
     partitioned_by: str | None = None
 
     @property
@@ -84,6 +88,7 @@ _TABLES = (
             Column("rows_rejected", WHOLE, "records that became rejections"),
             Column("refreshed_at", MOMENT, "when the source last changed"),
         ),
+        key=("source",),
     ),
     Table(
         "materials",
@@ -96,6 +101,7 @@ _TABLES = (
             Column("n_elements", WHOLE, "number of elements"),
             Column("fractions", REALS, "atomic fractions, in the order of elements"),
         ),
+        key=("material_id",),
     ),
     Table(
         "structures",
@@ -121,6 +127,7 @@ _TABLES = (
             Column("cif", TEXT, "the structure as CIF, P1"),
             Column("notes", TEXTS, "what had to be assumed to read it"),
         ),
+        key=("structure_id",),
     ),
     Table(
         "observations",
@@ -148,6 +155,7 @@ _TABLES = (
             _FILE,
             Column("record_hash", TEXT, "hash of the observation's content: equal means unchanged"),
         ),
+        key=("observation_id",),
         partitioned_by="source",
     ),
     Table(
@@ -193,6 +201,7 @@ _TABLES = (
             Column("created_at", MOMENT, "when"),
             Column("deprecated", TEXT, "why this version should not be used any more; null while it may be"),
         ),
+        key=("name", "version"),
     ),
     Table(
         "feature_failures",
@@ -204,6 +213,7 @@ _TABLES = (
             Column("reason", TEXT, "why not, in a sentence"),
             Column("input_hash", TEXT, "hash of what it was computed from: once that changes, it is tried again"),
         ),
+        key=("name", "version", "entity_id"),
     ),
     Table(
         "statistics",
@@ -219,6 +229,7 @@ _TABLES = (
             Column("histogram", REALS, "how many values lie in each of 20 equal intervals from lowest to highest"),
             Column("computed_at", MOMENT, "when"),
         ),
+        key=("subject", "column"),
     ),
     Table(
         "training_sets",
@@ -257,6 +268,7 @@ _TABLES = (
             Column("withdrawn", TRUTH, "whether it was rolled back: it then serves only if it is promoted by name"),
             Column("created_at", MOMENT, "when"),
         ),
+        key=("model_id",),
     ),
     Table(
         "model_metrics",
@@ -269,6 +281,7 @@ _TABLES = (
             Column("metric", TEXT, "mae, rmse, r2, coverage_90 (50, 60 …), width_90, n …"),
             Column("value", REAL, "the figure, in the property's unit where it has one"),
         ),
+        key=("model_id", "protocol", "setting", "subset", "metric"),
     ),
     Table(
         "learning_curves",
@@ -282,6 +295,7 @@ _TABLES = (
             Column("n_tested", WHOLE, "materials tested"),
             Column("mae", REAL, "mean absolute error, in the property's unit"),
         ),
+        key=("model_id", "protocol", "setting", "subset", "n_trained"),
     ),
     Table(
         "predictions",
@@ -295,6 +309,7 @@ _TABLES = (
             Column("upper_90", REAL, "upper end of the 90 % interval"),
             Column("in_domain", TRUTH, "whether the material resembles what was measured"),
         ),
+        key=("model_id", "material_id"),
         partitioned_by="property",
     ),
     Table(
@@ -323,6 +338,7 @@ _TABLES = (
             Column("increase", REAL, "rise of the mean absolute error with the block exchanged between materials"),
             Column("materials", WHOLE, "held-out materials looked at"),
         ),
+        key=("model_id", "fold", "kind", "block"),
     ),
     Table(
         "effects",
@@ -334,6 +350,7 @@ _TABLES = (
             Column("block", TEXT, "the source, or what the descriptors are made from"),
             Column("effect", REAL, "prediction minus its mean with the block of other materials, in the unit"),
         ),
+        key=("model_id", "material_id", "kind", "block"),
     ),
     Table(
         "releases",
@@ -344,6 +361,7 @@ _TABLES = (
             Column("note", TEXT, "what it is for"),
             Column("created_at", MOMENT, "when"),
         ),
+        key=("name",),
     ),
 )
 

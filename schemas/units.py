@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from matstrata.schemas.properties import Property
 
+NO_UNIT = "1"
+"""The unit of a pure number, in contracts, vocabulary and tables."""
+
 # pint passes over characters that it can't place: "eV#K" would be read as eV K
 _WRITTEN = re.compile(r"[\w %°·⁻*/^().-]{0,100}")
 # 9**9**9**9 would be worked out, for ever
@@ -140,3 +143,8 @@ def likely_units(median: float, declared: Property) -> list[tuple[str, float]]:
         if factor != 1 and declared.typical[0] <= median * factor <= declared.typical[1]:
             found.append((unit, 1 / factor))
     return found[:2]
+
+
+def unit_suffix(unit: str) -> str:
+    """What follows a number that is shown with its unit: a space and the unit, nothing for a pure number."""
+    return "" if unit == NO_UNIT else f" {unit}"

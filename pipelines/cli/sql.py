@@ -13,7 +13,7 @@ from collections.abc import Callable
 import duckdb
 
 from matstrata.pipelines.cli.console import err
-from matstrata.pipelines.cli.tables import batches
+from matstrata.pipelines.serving.export import batches
 from matstrata.schemas.errors import InputError
 from matstrata.store.lake.query import query
 

@@ -28,8 +28,9 @@ def catalog(
     as_json: AsJson = False,
 ) -> None:
     """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, what came from what."""
+    from matstrata.pipelines.cli.catalog import print_catalogue
     from matstrata.pipelines.ingest.sources import contracts
-    from matstrata.pipelines.reports.store_page import print_catalogue, windows, write_catalogue
+    from matstrata.pipelines.reports.store_page import windows, write_catalogue
     from matstrata.store.overview import catalogue
 
     lake = _lake()

@@ -1,23 +1,16 @@
-"""How results look in a terminal, and as CSV, JSON and Parquet. Not here: computing them."""
+"""How results look in a terminal. Not here: computing them, and other formats (`pipelines.serving.export`)."""
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -25,7 +18,7 @@ from rich.table import Table
 
 from matstrata.pipelines.cli.plain import plain_table
 from matstrata.pipelines.reports.vocabulary import spoken
-from matstrata.schemas.errors import InputError, WorkError
+from matstrata.pipelines.serving.export import BATCH, batches, cell_text, export, uniquely_named
 from matstrata.schemas.properties import get_property
 
 if TYPE_CHECKING:
@@ -33,114 +26,19 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 40
 EFFECTS_SHOWN = 6  # groups of descriptors, beside all sources; JSON has all
-_BATCH = 50_000
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
 
 
 def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | None, console: Console) -> None:
-    """Write an SQL result in the given format to `output` or to standard output, in batches.
+    """Print an SQL result as a table, or write it in the given format to `output` or to standard output.
 
     Raises:
         InputError: Parquet would go to a terminal; or a value on the way could not be computed.
         WorkError: the file can't be written.
     """
-    reader = _named_once(result.to_arrow_reader(_BATCH))
     if format == "table" and output is None:
-        _print_table(reader, console)
-        return
-    if format == "parquet" and output is None and sys.stdout.isatty():
-        raise InputError("Parquet is not for terminals; add --output FILE.parquet, or send it on: … > FILE.parquet")
-    with _opened(output) as stream:
-        if format == "parquet":
-            with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
-                for batch in batches(reader):
-                    writer.write_batch(batch)
-        elif format == "json":
-            _write_json(reader, stream)
-        else:
-            _write_csv(reader, stream)
-
-
-def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The batches; they are computed while they are read, so that errors of the SQL may come late."""
-    while True:
-        try:
-            batch = reader.read_next_batch()
-        except StopIteration:
-            return
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"SQL: {error}") from error
-        yield batch
-
-
-def _named_once(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """The same with a number on names that occur again: `a.source, b.source` gives source and source_1."""
-    names: list[str] = []
-    for name in reader.schema.names:
-        free = (candidate for n in count() if (candidate := name if n == 0 else f"{name}_{n}") not in names)
-        names.append(next(free))
-    if names == reader.schema.names:
-        return reader
-    schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
-    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in batches(reader)))
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[IO[bytes]]:
-    if output is None:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-        return
-    partial = output.with_name(output.name + ".partial")
-    try:
-        with partial.open("wb") as stream:
-            yield stream
-        partial.replace(output)
-    except OSError as error:
-        raise WorkError(f"{output} can't be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
-    separator = b"[\n"
-    for batch in batches(reader):
-        for row in batch.to_pylist():
-            stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
-            separator = b",\n"
-    stream.write(b"\n]\n" if separator == b",\n" else b"[]\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for both."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
-    class Encoded:
-        def write(self, text: str) -> None:
-            stream.write(text.encode())
-
-    writer = csv.writer(Encoded(), lineterminator="\n")
-    writer.writerow(map(_inert, reader.schema.names))
-    for batch in batches(reader):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            writer.writerow(
-                _inert(_cell(value) if isinstance(value, list | dict | datetime) else value) for value in row
-            )
-
-
-def _inert(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe before it; a number's sign does no harm."""
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
+        _print_table(uniquely_named(result.to_arrow_reader(BATCH)), console)
+    else:
+        export(result, format, output)
 
 
 def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:
@@ -178,11 +76,7 @@ def _cell(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, list | dict):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    return str(value)
+    return cell_text(value)
 
 
 def print_predictions(console: Console, results: Sequence[Prediction], *, as_json: bool) -> None:

@@ -216,10 +216,9 @@ def _write_data(file: Path, table: pa.Table, format: DataFormat) -> None:
         pq.write_table(table.combine_chunks(), file, compression="zstd")
         return
     import duckdb
-    from rich.console import Console
 
-    from matstrata.pipelines.cli.tables import write_result  # CSV that no spreadsheet runs
+    from matstrata.pipelines.serving.export import export  # CSV that no spreadsheet runs
 
     with duckdb.connect() as con:
         con.register("dataset", table)
-        write_result(con.execute("FROM dataset"), "csv", file, Console(stderr=True))
+        export(con.execute("FROM dataset"), "csv", file)

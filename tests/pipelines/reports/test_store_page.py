@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matstrata.pipelines.reports.store_page import print_catalogue, write_catalogue
+from matstrata.pipelines.cli.catalog import print_catalogue
+from matstrata.pipelines.reports.store_page import write_catalogue
 from matstrata.store.lake.lake import Lake
 from matstrata.store.overview import catalogue
 from tests.pipelines.reports.conftest import WHEN

@@ -395,7 +395,7 @@ class TestCrash:
         before = lake.snapshot()
         writer = start(
             lake,
-            "import resource\nfrom schemas.errors import WorkError\ntable = rows(int(sys.argv[2]))\n"
+            "import resource\nfrom matstrata.schemas.errors import WorkError\ntable = rows(int(sys.argv[2]))\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
             "try:\n    with lake.commit('fill') as t: t.insert('materials', table)\n"

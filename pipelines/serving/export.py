@@ -1,0 +1,133 @@
+"""Results as CSV, JSON and Parquet, written in batches. Not here: tables in a terminal (`pipelines.cli.tables`)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.atomic import replacing
+
+BATCH = 50_000
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
+
+
+def export(result: duckdb.DuckDBPyConnection, format: str, output: Path | None) -> None:
+    """Write an SQL result in the given format to `output` or to standard output, in batches.
+
+    Raises:
+        InputError: Parquet would go to a terminal; or a value on the way could not be computed.
+        WorkError: the file can't be written.
+    """
+    reader = uniquely_named(result.to_arrow_reader(BATCH))
+    if format == "parquet" and output is None and sys.stdout.isatty():
+        raise InputError("Parquet is not for terminals; add --output FILE.parquet, or send it on: … > FILE.parquet")
+    with _opened(output) as stream:
+        if format == "parquet":
+            with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
+                for batch in batches(reader):
+                    writer.write_batch(batch)
+        elif format == "json":
+            _write_json(reader, stream)
+        else:
+            _write_csv(reader, stream)
+
+
+def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; they are computed while they are read, so that errors of the SQL may come late."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"SQL: {error}") from error
+        yield batch
+
+
+def uniquely_named(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """The same with a number on names that occur again: `a.source, b.source` gives source and source_1."""
+    names: list[str] = []
+    for name in reader.schema.names:
+        free = (candidate for n in count() if (candidate := name if n == 0 else f"{name}_{n}") not in names)
+        names.append(next(free))
+    if names == reader.schema.names:
+        return reader
+    schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
+    return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in batches(reader)))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
+    if output is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    try:
+        with replacing(output) as partial, partial.open("wb") as stream:
+            yield stream
+    except OSError as error:
+        raise WorkError(f"{output} can't be written: {error}") from error
+
+
+def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
+    separator = b"[\n"
+    for batch in batches(reader):
+        for row in batch.to_pylist():
+            stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
+            separator = b",\n"
+    stream.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for both."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
+    class Encoded:
+        def write(self, text: str) -> None:
+            stream.write(text.encode())
+
+    writer = csv.writer(Encoded(), lineterminator="\n")
+    writer.writerow(map(_inert, reader.schema.names))
+    for batch in batches(reader):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            writer.writerow(
+                _inert(cell_text(value) if isinstance(value, list | dict | datetime) else value) for value in row
+            )
+
+
+def _inert(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it; a number's sign does no harm."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def cell_text(value: Any) -> str:
+    """A value of a table as text: times in ISO format, lists and objects as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)
