@@ -17,7 +17,7 @@ settings.load_profile("untimed")
 
 
 FIRST = ("test_main_job.py", "test_all_sources.py", "test_band_gap.py")  # minutes each; others wait for the main job
-THEN = ("end_to_end", "stress", "shared")  # folders of tests that start servers and whole jobs
+THEN = ("end_to_end", "stress", "shared_store")  # folders of tests that start servers and whole jobs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -154,7 +154,7 @@ def test_what_could_not_be_compared_is_no_store_yet(embedded, place, monkeypatch
 def test_a_killed_migration_is_carried_on(embedded, place):
     shared, before = place(), history(embedded)
     code = (
-        "import os, signal, store.migrate as m\n"
+        "import os, signal, matstrata.store.upkeep.migrate as m\n"
         "from matstrata.store.lake.lake import Lake; from matstrata.store.settings import Settings\n"
         "m._tables = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "lake = Lake.of(Settings())\n"
