@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -23,15 +23,13 @@ import numpy as np
 import pyarrow as pa
 
 from matstrata.pipelines.learning import persistence
-from matstrata.pipelines.learning.evaluation.evaluation import CurvePoint, Evaluation, Metrics, evaluate, learning_curve
-from matstrata.pipelines.learning.evaluation.insight import Insight
-from matstrata.pipelines.learning.evaluation.protocols import split_protocol
+from matstrata.pipelines.learning.evaluation.evaluation import Evaluation, Metrics
 from matstrata.pipelines.learning.models.network import teach_networks
 from matstrata.pipelines.learning.models.source_models import SourceModel, train_source_model
 from matstrata.pipelines.learning.samples import Samples, known_values
-from matstrata.pipelines.learning.splits import Split
 from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
 from matstrata.pipelines.learning.stack.intervals import FURTHER
+from matstrata.pipelines.learning.training import fit_ensemble
 from matstrata.schemas.ensembles import EnsembleSpec
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
@@ -50,8 +48,6 @@ log = logging.getLogger("matstrata.learning")
 
 SEED = 0
 _BATCH = 20_000
-_SPLITS = (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
-_ENOUGH = 1_500  # rows tested under the second: each fold costs as much as fitting twice over
 _FIGURES = ("n", "mae", "rmse", "r2", "coverage_90", "width_90")
 
 
@@ -90,7 +86,7 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     samples = samples_of(training_set, spec)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
-        stack = train_ensemble(samples, [], [], (spec.predicts.lower, spec.predicts.upper), SEED)
+        stack = train_ensemble(samples, [], [], _bounds(spec), SEED)
         _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
@@ -115,21 +111,11 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     _select_at.cache_clear()  # gigabytes for which nobody asks again
     helpers += teach_networks(helper_samples, samples.group_ids, SEED)
     helper_samples = [each.undescribed() for each in helper_samples]
-    bounds = (spec.predicts.lower, spec.predicts.upper)
-    log.info("%s: evaluating out of group on %s materials", spec.name, f"{len(samples):,}")
-    protocols = [split_protocol(samples, split, spec.predicts.zero_class, SEED) for split in _SPLITS]
-    protocols[1:] = [protocol.shortened(_ENOUGH) for protocol in protocols[1:]]
-    insight = Insight([helper.source for helper in helpers], target.descriptors, len(samples), SEED)
-    evaluations = [
-        evaluate(samples, helpers, helper_samples, each, bounds, SEED, None if place else insight.look)
-        for place, each in enumerate(protocols)
-    ]
-    curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, SEED)
-    log.info("%s: fitting the ensemble", spec.name)
-    model = train_ensemble(samples, helpers, helper_samples, bounds, SEED)
-    parameters = {"weights": model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
-    details = {"learning_curves": list(map(_point, curve)), **insight.found}
-    _register(lake, spec, model, model_id, target, None, parameters, evaluations, details)
+    fitted = fit_ensemble(
+        spec.name, samples, helpers, helper_samples, target.descriptors, _bounds(spec), spec.predicts.zero_class, SEED
+    )
+    parameters = {"weights": fitted.model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
+    _register(lake, spec, fitted.model, model_id, target, None, parameters, fitted.evaluations, fitted.details)
     return Trained(model_id, anew=True)
 
 
@@ -289,6 +275,10 @@ def _matrix(table: pa.Table, columns: Iterable[str]) -> NDArray[np.float64]:
     return np.column_stack(arrays) if arrays else np.empty((table.num_rows, 0))
 
 
+def _bounds(spec: EnsembleSpec) -> tuple[float, float]:
+    return spec.predicts.lower, spec.predicts.upper
+
+
 def _model_id(*parts: Any) -> str:
     return signature(_learning_code(), SEED, *parts)[:16]
 
@@ -367,11 +357,6 @@ def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
     values |= {f"coverage_{100 * level:.0f}": share for level, share in zip(FURTHER, found.further, strict=True)}
     keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
     return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
-
-
-def _point(found: CurvePoint) -> dict[str, Any]:
-    values = asdict(found)
-    return {"setting": values.pop("model"), **values}
 
 
 def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:
