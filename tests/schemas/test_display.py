@@ -16,7 +16,6 @@ from matstrata.schemas.composition import parse_formula
 from matstrata.schemas.display import _LOW_CHARGE, _NONMETALS, ELECTRONEGATIVITY, formula_for_people
 from matstrata.schemas.elements import ELEMENTS
 
-
 AS_CHEMISTS_WRITE = """
 PbI2 SiO2 GaAs NaCl GaN ZnO CdTe SiC BN B4C Fe2O3 H2O D2O HCl H2S
 BaTiO3 LiFePO4 LiCoO2 CsPbI3 AgNO3 CaCO3 KClO4 ZrNiSn MnBi CoSb3 Bi2Te3
