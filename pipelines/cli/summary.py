@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from matstrata.pipelines.cli.plain import plain_table
 from matstrata.pipelines.reports.report import report_path
-from matstrata.pipelines.reports.vocabulary import SETTINGS_IN_SHORT
+from matstrata.pipelines.reports.wording import SETTINGS_IN_SHORT
 from matstrata.schemas.ensembles import EnsembleSpec
 from matstrata.store.lake.lake import Lake, current_snapshot
 from matstrata.store.models import serving

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from matstrata.pipelines.cli.plain import plain_table
-from matstrata.pipelines.reports.vocabulary import spoken
+from matstrata.pipelines.reports.wording import spoken
 from matstrata.pipelines.serving.export import BATCH, batches, cell_text, export, uniquely_named
 from matstrata.schemas.properties import get_property
 

@@ -1,6 +1,6 @@
 """Many descriptors in a few coordinates, and materials in an order: pure functions of a matrix.
 
-Not here: which materials and descriptors are looked at (`queries`, `views`), and how it is drawn (`figures_views`).
+Not here: which materials and descriptors are looked at (`queries`, `views`), and how it is drawn (`space_figures`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matstrata.pipelines.learning.samples import elements_of
-from matstrata.pipelines.reports.vocabulary import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
+from matstrata.pipelines.reports.wording import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
 from matstrata.schemas.properties import Property
 
 HEADLINE_PROTOCOL = "grouped_kfold"

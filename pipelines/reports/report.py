@@ -35,7 +35,7 @@ def write_report(lake: Lake, property_name: str) -> Written:
     stamp = path.with_suffix(".version")
     if path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
         return Written(path, version, anew=False)
-    from matstrata.pipelines.reports.page import build  # deferred: 1 s, plotly
+    from matstrata.pipelines.reports.report_page import build  # deferred: 1 s, plotly
 
     log.info("%s: writing the report", property_name)
     snapshot = lake.snapshot()

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from matstrata.pipelines.reports.figures.canvas import canvas
 from matstrata.pipelines.reports.figures.periodic_table import COLUMNS, PLACES, ROWS
-from matstrata.pipelines.reports.vocabulary import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count
+from matstrata.pipelines.reports.wording import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,7 +8,7 @@ import duckdb
 
 from matstrata.pipelines.reports import queries
 from matstrata.pipelines.reports.findings import headline_place, index_metrics, select
-from matstrata.pipelines.reports.vocabulary import BLUE, GREY, SETTING_COLOURS, VERMILLION, number
+from matstrata.pipelines.reports.wording import BLUE, GREY, SETTING_COLOURS, VERMILLION, number
 from matstrata.schemas.properties import get_property
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from matstrata.pipelines.reports.page import build
+from matstrata.pipelines.reports.report_page import build
 from matstrata.store.lake.lake import Lake
 
 CHROMIUM = shutil.which("chromium")

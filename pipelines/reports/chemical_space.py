@@ -1,7 +1,7 @@
 """Materials as their descriptors show them: what the maps, the parallel axes and the clusters are drawn from.
 
 Pure functions of a table of described materials (`queries.described`). Not here: the embeddings themselves
-(`embeddings`) and how they are drawn (`figures_views`).
+(`embeddings`) and how they are drawn (`space_figures`).
 """
 
 from __future__ import annotations

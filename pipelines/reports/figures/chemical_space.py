@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matstrata.pipelines.reports.figures.canvas import BARE, OPEN, canvas, unit_of
-from matstrata.pipelines.reports.vocabulary import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count, number, spoken
+from matstrata.pipelines.reports.wording import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count, number, spoken
 from matstrata.schemas.properties import Property
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from plotly.graph_objects import Figure
 
+    from matstrata.pipelines.reports.chemical_space import Materials
     from matstrata.pipelines.reports.embeddings import Tree
-    from matstrata.pipelines.reports.views import Materials
 
 _SCALE = [[0, "#440154"], [0.25, "#3B528B"], [0.5, "#21918C"], [0.75, "#5EC962"], [1, "#E7D620"]]  # viridis
 _DIVERGING = [[0, "#0072B2"], [0.25, "#86B9DA"], [0.5, "#F7F7F5"], [0.75, "#E9A06E"], [1, "#B34700"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matstrata.pipelines.reports.html import doi_link, formula
-from matstrata.pipelines.reports.vocabulary import count, number, percent, plural, signed, with_unit
+from matstrata.pipelines.reports.wording import count, number, percent, plural, signed, with_unit
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Figures of predictions held against measurements: functions of Arrow tables (and findings) that return a Figure.
 
 Every text that comes from data is escaped, because plotly reads its texts as a kind of HTML. No WebGL, so that the page
-also draws where scripts may not compile code. Not here: figures of the data (`figures_data`), of what carries the
-predictions (`figures_insight`), the maps (`figures_views`), and the page around them.
+also draws where scripts may not compile code. Not here: figures of the data (`data_figures`), of what carries the
+predictions (`importance_figures`), the maps (`space_figures`), and the page around them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from matstrata.pipelines.reports.figures.canvas import CLOSED, OPEN, canvas, in_unit, unit_of
 from matstrata.pipelines.reports.findings import Calibration, Comparison, Coverage, Figures, protocols, select, settings
-from matstrata.pipelines.reports.vocabulary import (
+from matstrata.pipelines.reports.wording import (
     BLUE,
     GREEN,
     GREY,

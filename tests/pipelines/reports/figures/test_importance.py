@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from matstrata.pipelines.reports import findings, queries
-from matstrata.pipelines.reports.figures import figures
-from matstrata.pipelines.reports.figures import insight as figures_insight
-from matstrata.pipelines.reports.page import build
+from matstrata.pipelines.reports.figures import evaluation as evaluation_figures
+from matstrata.pipelines.reports.figures import importance as importance_figures
+from matstrata.pipelines.reports.report_page import build
 from matstrata.schemas.properties import get_property
 from matstrata.store.lake.lake import Lake
 from tests.pipelines.reports.conftest import MODEL, SETTINGS
@@ -21,7 +21,7 @@ GAP = get_property("band_gap")
 
 def test_bars_are_the_mean_over_folds_and_marks_the_folds(filled: tuple[Lake, int]) -> None:
     with filled[0].reader() as con:
-        figure = figures_insight.importance(queries.importances(con, MODEL), prop=INDEX)
+        figure = importance_figures.importance(queries.importances(con, MODEL), prop=INDEX)
         rows = con.execute(
             "SELECT sum(increase * materials) / sum(materials) FROM importances WHERE kind = 'source'"
         ).fetchall()
@@ -33,7 +33,7 @@ def test_bars_are_the_mean_over_folds_and_marks_the_folds(filled: tuple[Lake, in
 
 def test_every_effect_is_a_mark_at_its_value(filled: tuple[Lake, int]) -> None:
     with filled[0].reader() as con:
-        figure = figures_insight.effects(queries.effects(con, MODEL), queries.importances(con, MODEL), prop=INDEX)
+        figure = importance_figures.effects(queries.effects(con, MODEL), queries.importances(con, MODEL), prop=INDEX)
         stored = [x for (x,) in con.execute("SELECT effect FROM effects ORDER BY 1").fetchall()]
     drawn = np.sort(np.concatenate([trace.x for trace in figure.data]))
     np.testing.assert_allclose(drawn, stored, rtol=1e-6)
@@ -41,7 +41,7 @@ def test_every_effect_is_a_mark_at_its_value(filled: tuple[Lake, int]) -> None:
 
 def test_the_learning_curve_is_the_stored_one(filled: tuple[Lake, int]) -> None:
     with filled[0].reader() as con:
-        figure = figures_insight.learning_curve(queries.learning_curve(con, MODEL), prop=INDEX)
+        figure = importance_figures.learning_curve(queries.learning_curve(con, MODEL), prop=INDEX)
     drawn = {trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert set(drawn) == {"without_dft", "known_dft"}
     assert drawn["known_dft"] == [(n, SETTINGS["known_dft"] + 10 / n) for n in (17, 35, 70)]
@@ -56,11 +56,11 @@ def test_residuals_are_told_by_class_and_domain() -> None:
             "in_domain": [True, False, True, True],
         }
     )
-    inside, outside = figures.residuals(part, prop=GAP).data[:2]
+    inside, outside = evaluation_figures.residuals(part, prop=GAP).data[:2]
     assert (list(inside.x), list(outside.x)) == (["metal", "metal", "non-metal"], ["non-metal"])
     np.testing.assert_allclose(inside.y, [0.5, 0.0, 0.1], rtol=1e-5)
     np.testing.assert_allclose(outside.y, [-1.0], rtol=1e-5)
-    assert set(figures.residuals(part, prop=INDEX).data[0].x) == {"all"}
+    assert set(evaluation_figures.residuals(part, prop=INDEX).data[0].x) == {"all"}
 
 
 def test_the_calibration_curve_has_every_level_that_was_evaluated(filled: tuple[Lake, int]) -> None:
@@ -70,7 +70,7 @@ def test_the_calibration_curve_has_every_level_that_was_evaluated(filled: tuple[
     assert curve.levels == (0.5, 0.9)
     key = ("grouped_kfold", "known_dft", "all")
     assert curve.shares == (stored[*key, "coverage_50"], stored[*key, "coverage_90"])
-    line = figures.calibration_curve([curve]).data[1]
+    line = evaluation_figures.calibration_curve([curve]).data[1]
     np.testing.assert_allclose(line.x, [50, 90])
     np.testing.assert_allclose(line.y, 100 * np.array(curve.shares))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from matstrata.pipelines.reports.page import build
-from matstrata.pipelines.reports.vocabulary import number, percent
+from matstrata.pipelines.reports.report_page import build
+from matstrata.pipelines.reports.wording import number, percent
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.rules import RULES
 from matstrata.store.lake.lake import Lake

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matstrata.pipelines.reports.figures.canvas import canvas, in_unit, unit_of
-from matstrata.pipelines.reports.vocabulary import (
+from matstrata.pipelines.reports.wording import (
     BLUE,
     GREY,
     ORANGE,

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from matstrata.pipelines.reports import embeddings, queries, views
-from matstrata.pipelines.reports.figures import views as figures_views
+from matstrata.pipelines.reports import chemical_space, embeddings, queries
+from matstrata.pipelines.reports.figures import chemical_space as space_figures
 from matstrata.schemas.properties import get_property
 from matstrata.store.lake.lake import Lake
 from tests.pipelines.reports.conftest import DESCRIPTORS
@@ -17,25 +17,27 @@ GAP = get_property("band_gap")
 
 
 @pytest.fixture
-def drawn(filled: tuple[Lake, int]) -> views.Materials:
+def drawn(filled: tuple[Lake, int]) -> chemical_space.Materials:
     """What the maps of the plausible store show."""
     with filled[0].reader() as con:
         table = queries.described(
             con, "refractive_index", "refractiveindex_info", ["ricci_transport"], ["magpie_v1"],
             measured=600, computed=300,
         )  # fmt: skip
-    found = views.materials_of(table)
+    found = chemical_space.materials_of(table)
     assert found is not None
     return found
 
 
-def test_maps_hold_every_measured_material_with_its_label(filled: tuple[Lake, int], drawn: views.Materials) -> None:
+def test_maps_hold_every_measured_material_with_its_label(
+    filled: tuple[Lake, int], drawn: chemical_space.Materials
+) -> None:
     with filled[0].reader() as con:
         labels = dict(
             con.execute("SELECT material_id, value FROM labels WHERE property = 'refractive_index'").fetchall()
         )
     assert dict(zip(drawn.names[drawn.measured], drawn.values[drawn.measured], strict=True)) == labels
-    figure = figures_views.material_map(drawn, drawn.points[:, :2], ("a", "b"), prop=INDEX)
+    figure = space_figures.material_map(drawn, drawn.points[:, :2], ("a", "b"), prop=INDEX)
     (marks,) = figure.data
     assert len(marks.x) == len(labels)
     np.testing.assert_allclose(marks.marker.color, drawn.values, rtol=1e-6)
@@ -63,31 +65,33 @@ def test_axes_are_descriptors_that_go_with_the_property_and_not_with_each_other(
         "strong_max": value,
     }
     table = pa.table({"material_id": [f"M{i}" for i in range(200)], "value": value, **columns})
-    found = views.materials_of(table)
+    found = chemical_space.materials_of(table)
     assert found is not None
-    chosen = [found.descriptors[place] for place in views.telling_descriptors(found, 2)]
+    chosen = [found.descriptors[place] for place in chemical_space.telling_descriptors(found, 2)]
     assert chosen == ["strong_mean", "weak_mean"]
 
 
-def test_parallel_axes_draw_each_material_once_by_class(drawn: views.Materials) -> None:
-    figure = figures_views.parallel_axes(drawn, [0, 1, 2], prop=INDEX)
+def test_parallel_axes_draw_each_material_once_by_class(drawn: chemical_space.Materials) -> None:
+    figure = space_figures.parallel_axes(drawn, [0, 1, 2], prop=INDEX)
     assert len(figure.data) == 4
     assert sum(len(trace.x) for trace in figure.data) == 5 * len(drawn.names)  # three axes, the property, the gap
-    zeros = views.Materials(
+    zeros = chemical_space.Materials(
         drawn.names, np.where(np.arange(len(drawn.names)) < 40, 0.0, drawn.values), drawn.descriptors, drawn.features,
         drawn.points,
     )  # fmt: skip
-    names = [trace.name for trace in figures_views.parallel_axes(zeros, [0, 1], prop=GAP).data]
+    names = [trace.name for trace in space_figures.parallel_axes(zeros, [0, 1], prop=GAP).data]
     assert names[0] == "metal (40)"
-    equal = views.Materials(drawn.names, np.ones(len(drawn.names)), drawn.descriptors, drawn.features, drawn.points)
-    assert len(figures_views.parallel_axes(equal, [0], prop=INDEX).data) == 1
+    equal = chemical_space.Materials(
+        drawn.names, np.ones(len(drawn.names)), drawn.descriptors, drawn.features, drawn.points
+    )
+    assert len(space_figures.parallel_axes(equal, [0], prop=INDEX).data) == 1
 
 
-def test_the_heat_map_has_the_rows_of_its_materials(drawn: views.Materials) -> None:
-    few = views.some_measured(drawn, 12)
+def test_the_heat_map_has_the_rows_of_its_materials(drawn: chemical_space.Materials) -> None:
+    few = chemical_space.some_measured(drawn, 12)
     columns = list(range(len(DESCRIPTORS)))
     rows_tree, columns_tree = embeddings.cluster(few.points), embeddings.cluster(few.points.T)
-    figure = figures_views.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=INDEX)
+    figure = space_figures.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=INDEX)
     heat = figure.data[0]
     np.testing.assert_allclose(heat.z, few.points[rows_tree.order][:, columns_tree.order], rtol=1e-5)
     assert list(figure.layout.yaxis.ticktext) == few.names[rows_tree.order].tolist()

@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from matstrata.pipelines.reports import embeddings, findings, queries, views, vocabulary
-from matstrata.pipelines.reports.figures import data as figures_data
-from matstrata.pipelines.reports.figures import figures
-from matstrata.pipelines.reports.figures import insight as figures_insight
-from matstrata.pipelines.reports.figures import views as figures_views
+from matstrata.pipelines.reports import chemical_space, embeddings, findings, queries, wording
+from matstrata.pipelines.reports.figures import chemical_space as space_figures
+from matstrata.pipelines.reports.figures import data as data_figures
+from matstrata.pipelines.reports.figures import evaluation as evaluation_figures
+from matstrata.pipelines.reports.figures import importance as importance_figures
 from matstrata.pipelines.reports.html import render
 from matstrata.schemas.ensembles import ensembles
 from matstrata.schemas.properties import Property, get_property
@@ -64,7 +64,7 @@ def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) 
             "validations": queries.validations(con, names).to_pylist(),
             "feature_sets": queries.feature_sets(con, used or ()).to_pylist(),
             "to_try": queries.to_try(property_name, snapshot),
-            "say": vocabulary,
+            "say": wording,
             **_evaluation(con, prop, model),
             **_coverage(con, property_name, names),
             **_rejections(con, names),
@@ -104,17 +104,17 @@ def _evaluation(con: duckdb.DuckDBPyConnection, prop: Property, model: Mapping[s
             (subset, _error_rows(measured, subset)) for subset in sorted({s for _, _, s, _ in measured} - {"all"})
         ],
         "dft": dft,
-        "dft_figure": figures.what_dft_added(dft, prop=prop) if dft else None,
-        "calibration": figures.calibration_curve(curves) if curves else None,
-        "curve": figures_insight.learning_curve(learned, prop=prop) if learned.num_rows else None,
+        "dft_figure": evaluation_figures.what_dft_added(dft, prop=prop) if dft else None,
+        "calibration": evaluation_figures.calibration_curve(curves) if curves else None,
+        "curve": importance_figures.learning_curve(learned, prop=prop) if learned.num_rows else None,
         "noise": findings.replicate_noise(measured),
-        "errors_figure": figures.errors_by_setting(measured, prop=prop),
-        "coverage_figure": figures.interval_coverage(coverages) if coverages else None,
+        "errors_figure": evaluation_figures.errors_by_setting(measured, prop=prop),
+        "coverage_figure": evaluation_figures.interval_coverage(coverages) if coverages else None,
     }
     if (part := findings.select(held_out, protocol, setting)).num_rows:
         found |= _insight(con, prop, model["model_id"], part)
-        found["residuals"] = figures.residuals(part, prop=prop)
-        found["parity"] = figures.parity(held_out, prop=prop, protocol=protocol, choice=setting)
+        found["residuals"] = evaluation_figures.residuals(part, prop=prop)
+        found["parity"] = evaluation_figures.parity(held_out, prop=prop, protocol=protocol, choice=setting)
         found["worst"] = queries.largest_errors(
             con, model["model_id"], prop.name, protocol=protocol, setting=setting
         ).to_pylist()
@@ -130,11 +130,11 @@ def _insight(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, held
     for row in effects.to_pylist():
         of.setdefault(row["material_id"], []).append(row)
     return {
-        "importance": figures_insight.importance(order, prop=prop),
-        "effects": figures_insight.effects(effects, order, prop=prop),
+        "importance": importance_figures.importance(order, prop=prop),
+        "effects": importance_figures.effects(effects, order, prop=prop),
         "looked_at": len(of),
         "singles": [
-            (title, row, figures_insight.single_prediction(of[row["material_id"]], prop=prop))
+            (title, row, importance_figures.single_prediction(of[row["material_id"]], prop=prop))
             for title, row in findings.telling_materials(held_out, of)
         ],
     }
@@ -142,7 +142,7 @@ def _insight(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, held
 
 def _tiles(measured: findings.Figures, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
     """The headline figures, each with its caption."""
-    say, n = vocabulary, measured.get((*place, "all", "n"))
+    say, n = wording, measured.get((*place, "all", "n"))
     return [
         (say.with_unit(measured.get((*place, "all", "mae")), prop.unit), "mean absolute error"),
         (say.with_unit(measured.get((place[0], "single", "all", "mae")), prop.unit), "of one plain model"),
@@ -170,7 +170,7 @@ def _error_rows(measured: findings.Figures, subset: str) -> list[Context]:
             for protocol in findings.protocols(measured)
         ]
         if any(cell["mae"] is not None for cell in cells):
-            rows.append({"setting": setting, "means": vocabulary.SETTINGS.get(setting, ""), "cells": cells})
+            rows.append({"setting": setting, "means": wording.SETTINGS.get(setting, ""), "cells": cells})
     return rows
 
 
@@ -181,8 +181,8 @@ def _coverage(con: duckdb.DuckDBPyConnection, property_name: str, names: Sequenc
     return {
         "elements": len(counts),
         "commonest": list(counts.items())[:3],
-        "elements_figure": figures_data.periodic_coverage(counts) if counts else None,
-        "overlap_figure": figures_data.source_overlap(overlap) if overlap.num_rows else None,
+        "elements_figure": data_figures.periodic_coverage(counts) if counts else None,
+        "overlap_figure": data_figures.source_overlap(overlap) if overlap.num_rows else None,
         "pairs": _pairs(overlap),
     }
 
@@ -206,7 +206,7 @@ def _rejections(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Context
         totals[row["rule_id"]] += row["records"]
     return {
         "rules": [(rule_id, total, RULES.get(rule_id)) for rule_id, total in totals.most_common()],
-        "rejections_figure": figures_data.rejections_by_rule(by_rule) if by_rule.num_rows else None,
+        "rejections_figure": data_figures.rejections_by_rule(by_rule) if by_rule.num_rows else None,
         "examples": queries.rejection_examples(con, names).to_pylist(),
     }
 
@@ -218,9 +218,9 @@ def _views(
     versions = [f"{row['name']}_v{row['version']}" for row in queries.feature_sets(con, used).to_pylist()]
     if target is None or not versions:
         return {"maps": [], "drawn": None}
-    drawn = views.materials_of(
+    drawn = chemical_space.materials_of(
         queries.described(
-            con, prop.name, target, names, versions, measured=views.MEASURED, computed=views.COMPUTED
+            con, prop.name, target, names, versions, measured=chemical_space.MEASURED, computed=chemical_space.COMPUTED
         )
     )  # fmt: skip
     if drawn is None:
@@ -229,17 +229,17 @@ def _views(
     walk = embeddings.diffusion_map(components.scores, 2)
     slow, less = walk.shares
     first, second = (f"{100 * share:.0f} % of the variance" for share in components.shares[:2])
-    axes = views.telling_descriptors(drawn, views.AXES)
-    columns = views.telling_descriptors(drawn, views.COLUMNS)
-    few = views.some_measured(drawn, views.ROWS)
+    axes = chemical_space.telling_descriptors(drawn, chemical_space.AXES)
+    columns = chemical_space.telling_descriptors(drawn, chemical_space.COLUMNS)
+    few = chemical_space.some_measured(drawn, chemical_space.ROWS)
     rows_tree = embeddings.cluster(few.points[:, columns])
     columns_tree = embeddings.cluster(few.points[:, columns].T)
     return {
         "drawn": {"measured": int(drawn.measured.sum()), "computed": int((~drawn.measured).sum())},
         "few": len(few.names),
-        "lines": min(views.LINES, int(drawn.measured.sum())),
+        "lines": min(chemical_space.LINES, int(drawn.measured.sum())),
         "maps": [
-            (title, figures_views.material_map(drawn, places, labels, prop=prop), caption)
+            (title, space_figures.material_map(drawn, places, labels, prop=prop), caption)
             for title, places, labels, caption in (
                 ("Principal components", components.scores[:, :2],
                  (f"First component ({first})", f"Second component ({second})"), MAPS["pca"]),
@@ -249,6 +249,8 @@ def _views(
                  MAPS["diffusion"]),
             )
         ],
-        "parallel": figures_views.parallel_axes(views.some_measured(drawn, views.LINES), axes, prop=prop),
-        "clusters": figures_views.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=prop),
+        "parallel": space_figures.parallel_axes(
+            chemical_space.some_measured(drawn, chemical_space.LINES), axes, prop=prop
+        ),
+        "clusters": space_figures.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=prop),
     }  # fmt: skip
