@@ -68,7 +68,7 @@ def test_every_column_looked_at_is_one_of_the_table(contract: Contract) -> None:
 
 
 def test_importing_the_module_does_not_import_great_expectations() -> None:
-    command = "import sys, schemas.expectations; print('great_expectations' in sys.modules, 'pandas' in sys.modules)"
+    command = "import sys, matstrata.schemas.expectations; print('great_expectations' in sys.modules, 'pandas' in sys.modules)"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["False", "False"]
