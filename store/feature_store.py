@@ -110,11 +110,11 @@ class FeatureStore:
         Args:
             entities: ids of the store; or formulas of materials, in any spelling.
             features: feature sets of one entity: 'magpie' (its newest version that is not deprecated) or 'magpie_v1'.
-            new: the catalogue (`pipelines.descriptors.registry.FEATURE_SETS`) by which to describe materials that the
+            new: the feature sets (`matstrata.FEATURE_SETS`) by which to describe materials that the
                 store does not describe; they are not written.
 
         Raises:
-            InputError: no such feature set, or one that the catalogue computes differently now.
+            InputError: no such feature set, or one that is computed differently now.
         """
         return features_for(self._tables, entities, choose(self._con, features), self.snapshot, new)
 

@@ -1,80 +1,117 @@
-"""The feature sets: every one is declared here, once.
+"""The feature sets: every one is declared here, once; installed packages add theirs by entry points.
 
-Not here: how descriptors are computed (one module per set), nor where they are kept (`store.features.sets`).
+Not here: how descriptors are computed (one module per set, which ends with its `FeatureSet`), nor where they are kept
+(`store.features.sets`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from matstrata.pipelines.descriptors.columns import DescriptorColumn
 from matstrata.pipelines.descriptors.composition import hellinger, magpie, stoichiometry, valence
-from matstrata.schemas import elements
 from matstrata.schemas.errors import InputError
-from matstrata.schemas.tables import REAL, Column
-from matstrata.store.features.sets import FeatureSet
+from matstrata.store.features.sets import ENTITIES, FeatureSet
 
-_HERE = Path(__file__).parent / "composition"
-_SHARED = (_HERE / "flat.py", Path(elements.__file__))
+log = logging.getLogger("matstrata.descriptors")
 
+ENTRY_POINTS = "matstrata.feature_sets"
+"""The group of entry points by which a package brings feature sets: each is a `FeatureSet`, or a sequence of them."""
 
-def _column(column: DescriptorColumn) -> Column:
-    unit = None if column.unit == "dimensionless" else column.unit
-    peer = f" (matminer: {column.matminer})" if column.matminer else ""
-    return Column(column.name, REAL, f"{column.description}{peer}", unit)
-
-
-_SETS = (
-    FeatureSet(
-        name="magpie",
-        description="132 statistics of elemental properties over the composition (Ward et al. 2016)",
-        columns=tuple(map(_column, magpie.COLUMNS)),
-        compute=magpie.compute,
-        code=(_HERE / "magpie.py", *_SHARED),
-        data_files=magpie.data_files(),
-        libraries=("numpy",),
-        constants="element tables of Magpie, doi:10.1038/npjcompumats.2016.28, as matminer carries them",
-    ),
-    FeatureSet(
-        name="stoichiometry",
-        description="number of elements and p-norms of the atomic fractions (Ward et al. 2016)",
-        columns=tuple(map(_column, stoichiometry.COLUMNS)),
-        compute=stoichiometry.compute,
-        code=(_HERE / "stoichiometry.py", *_SHARED),
-        libraries=("numpy",),
-    ),
-    FeatureSet(
-        name="hellinger",
-        description="square roots of the atomic fractions of 103 elements: Hellinger coordinates of the composition",
-        columns=tuple(map(_column, hellinger.COLUMNS)),
-        compute=hellinger.compute,
-        code=(_HERE / "hellinger.py", *_SHARED),
-        libraries=("numpy",),
-    ),
-    FeatureSet(
-        name="valence",
-        description="charge balance by usual oxidation states, octet rule, ionic character",
-        columns=tuple(map(_column, valence.COLUMNS)),
-        compute=valence.compute,
-        code=(_HERE / "valence.py", *_SHARED),
-        data_files=valence.data_files(),
-        libraries=("numpy",),
-        constants="oxidation states, Pauling's and Allen's electronegativities among the same element tables of Magpie",
-    ),
+_OWN: Mapping[str, FeatureSet] = MappingProxyType(
+    {
+        feature_set.name: feature_set
+        for feature_set in (
+            magpie.FEATURE_SET,
+            stoichiometry.FEATURE_SET,
+            hellinger.FEATURE_SET,
+            valence.FEATURE_SET,
+        )
+    }
 )
 
-FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType({feature_set.name: feature_set for feature_set in _SETS})
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,50}")  # becomes part of a table's name
+_VERSIONED = re.compile(r".*_v[0-9]+")  # would read as a version of another set
+
+
+class _FeatureSets(Mapping[str, FeatureSet]):
+    """Feature sets by name. Packages are loaded when a set that is not Matstrata's own, or all sets, are asked for."""
+
+    def __getitem__(self, name: str) -> FeatureSet:
+        return _OWN[name] if name in _OWN else _contributed()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _OWN
+        yield from _contributed()
+
+    def __len__(self) -> int:
+        return len(_OWN) + len(_contributed())
+
+
+FEATURE_SETS: Mapping[str, FeatureSet] = _FeatureSets()
 
 
 def get_feature_set(name: str) -> FeatureSet:
-    """The feature set called `name`.
+    """Return the feature set called `name`.
 
     Raises:
-        InputError: there is none; the message lists those that exist.
+        InputError: There is none; the message lists those that exist.
     """
     try:
         return FEATURE_SETS[name]
     except KeyError:
-        raise InputError(f"unknown feature set {name!r}; known: {', '.join(FEATURE_SETS)}") from None
+        raise InputError(f"unknown feature set {name!r}; available: {', '.join(FEATURE_SETS)}") from None
+
+
+@cache
+def _contributed() -> Mapping[str, FeatureSet]:
+    """The feature sets of installed packages; what can't be used costs a warning, never the command."""
+    contributed: dict[str, FeatureSet] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
+        for feature_set in _load(entry):
+            fault = _fault(feature_set, entry, contributed)
+            if isinstance(feature_set, FeatureSet) and fault is None:
+                contributed[feature_set.name] = feature_set
+            else:
+                log.warning("the feature set %s is left out: %s", getattr(feature_set, "name", entry.name), fault)
+    return MappingProxyType(contributed)
+
+
+def _load(entry: EntryPoint) -> Sequence[object]:
+    """What an entry point names; nothing where its package can't be imported."""
+    try:
+        loaded = entry.load()
+    except Exception as error:  # noqa: BLE001 - whatever a package of others raises when it is imported
+        log.warning(
+            "the feature sets of %s are left out: importing %s fails with %s: %s; repair or uninstall the package",
+            *(_origin(entry), entry.module, type(error).__name__, error),
+        )
+        return ()
+    return loaded if isinstance(loaded, Sequence) else (loaded,)
+
+
+def _fault(feature_set: object, entry: EntryPoint, contributed: Mapping[str, FeatureSet]) -> str | None:
+    """Why a package's feature set can't be used, or None."""
+    if not isinstance(feature_set, FeatureSet):
+        return f"{entry.value} of {_origin(entry)} is a {type(feature_set).__name__}, not a FeatureSet"
+    if feature_set.name in _OWN or feature_set.name in contributed:
+        return f"the name is taken; {_origin(entry)} must give it another one"
+    if not _NAME.fullmatch(feature_set.name) or _VERSIONED.fullmatch(feature_set.name):
+        return (
+            f"{_origin(entry)} must give it a name of lower-case letters, digits and underscores that does not end "
+            "like a version (_v1)"
+        )
+    if feature_set.entity not in ENTITIES:
+        return (
+            f"{_origin(entry)} declares it for the unknown entity {feature_set.entity!r}; available: "
+            f"{', '.join(ENTITIES)}"
+        )
+    return None
+
+
+def _origin(entry: EntryPoint) -> str:
+    return entry.module if entry.dist is None else f"the package {entry.dist.name}"

@@ -1,23 +1,27 @@
 """Feature set `hellinger`: the composition itself, as the square root of each element's atomic fraction.
 
 The Euclidean distance of two such vectors is the Hellinger distance of the compositions (times the root of 2): kernels
-and neighbours find alloys of one series close to each other, and trees can ask for an element by name. D and T are H.
+and neighbors find alloys of one series close to each other, and trees can ask for an element by name. D and T are H.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition.flat import flatten
+from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
+from matstrata.schemas.units import NO_UNIT
+from matstrata.store.features.sets import FeatureSet
 
 _DESCRIBED = ELEMENTS[:103]  # to Lr: beyond, nothing was ever measured on a solid
 
 COLUMNS: tuple[DescriptorColumn, ...] = tuple(
-    DescriptorColumn(f"root_fraction_{symbol}", "dimensionless", f"Square root of the atomic fraction of {symbol}", "")
+    DescriptorColumn(f"root_fraction_{symbol}", NO_UNIT, f"Square root of the atomic fraction of {symbol}")
     for symbol in _DESCRIBED
 )
 
@@ -35,14 +39,24 @@ def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np
     Raises:
         ValueError: `elements` and `fractions` don't match row by row.
     """
-    places = {symbol: place for place, symbol in enumerate(_DESCRIBED)}
-    places |= dict.fromkeys(HYDROGEN_ISOTOPES, places["H"])
-    flat = flatten(elements, fractions, known=places.keys(), data="periodic-table")
+    column_of = {symbol: column for column, symbol in enumerate(_DESCRIBED)}
+    column_of |= dict.fromkeys(HYDROGEN_ISOTOPES, column_of["H"])
+    flat = flatten(elements, fractions, tabulated=column_of.keys(), data="periodic-table")
     matrix = np.full((len(flat.reasons), len(COLUMNS)), np.nan)
-    columns = np.array([places.get(symbol, -1) for symbol in flat.symbols], dtype=np.int64)
+    columns = np.array([column_of.get(symbol, -1) for symbol in flat.symbols], dtype=np.int64)
     for block in flat.blocks():
         part = np.zeros((len(block.rows), len(COLUMNS)))
         rows = np.broadcast_to(np.arange(len(block.rows)), block.codes.shape)
         np.add.at(part, (rows, columns[block.codes]), block.fractions)
         matrix[block.rows] = np.sqrt(part)
     return matrix, flat.reasons
+
+
+FEATURE_SET = FeatureSet(
+    name="hellinger",
+    description="square roots of the atomic fractions of 103 elements: Hellinger coordinates of the composition",
+    columns=tuple(column.in_store() for column in COLUMNS),
+    compute=compute,
+    code=(Path(__file__), *SHARED_CODE),
+    libraries=("numpy",),
+)

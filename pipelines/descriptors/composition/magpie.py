@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,33 +19,36 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition.flat import flatten
+from matstrata.pipelines.descriptors.composition import element_tables
+from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
+from matstrata.schemas.units import NO_UNIT
+from matstrata.store.features.sets import FeatureSet
 
 # matminer's table, our name, unit, meaning
 _PROPERTIES = (
-    ("Number", "atomic_number", "dimensionless", "atomic number"),
-    ("MendeleevNumber", "mendeleev_number", "dimensionless", "Mendeleev number (position counted by columns)"),
+    ("Number", "atomic_number", NO_UNIT, "atomic number"),
+    ("MendeleevNumber", "mendeleev_number", NO_UNIT, "Mendeleev number (position counted by columns)"),
     ("AtomicWeight", "atomic_weight", "u", "atomic weight"),
     ("MeltingT", "melting_temperature", "K", "melting temperature of the element"),
-    ("Column", "periodic_column", "dimensionless", "column of the periodic table (3 for all rare earths)"),
-    ("Row", "periodic_row", "dimensionless", "row of the periodic table"),
+    ("Column", "periodic_column", NO_UNIT, "column of the periodic table (3 for all rare earths)"),
+    ("Row", "periodic_row", NO_UNIT, "row of the periodic table"),
     ("CovalentRadius", "covalent_radius", "pm", "covalent radius"),
-    ("Electronegativity", "electronegativity", "dimensionless", "Pauling electronegativity"),
-    ("NsValence", "s_valence_electrons", "dimensionless", "number of s valence electrons"),
-    ("NpValence", "p_valence_electrons", "dimensionless", "number of p valence electrons"),
-    ("NdValence", "d_valence_electrons", "dimensionless", "number of d valence electrons"),
-    ("NfValence", "f_valence_electrons", "dimensionless", "number of f valence electrons"),
-    ("NValence", "valence_electrons", "dimensionless", "number of valence electrons"),
-    ("NsUnfilled", "s_unfilled_states", "dimensionless", "number of unfilled s valence states"),
-    ("NpUnfilled", "p_unfilled_states", "dimensionless", "number of unfilled p valence states"),
-    ("NdUnfilled", "d_unfilled_states", "dimensionless", "number of unfilled d valence states"),
-    ("NfUnfilled", "f_unfilled_states", "dimensionless", "number of unfilled f valence states"),
-    ("NUnfilled", "unfilled_states", "dimensionless", "number of unfilled valence states"),
+    ("Electronegativity", "electronegativity", NO_UNIT, "Pauling electronegativity"),
+    ("NsValence", "s_valence_electrons", NO_UNIT, "number of s valence electrons"),
+    ("NpValence", "p_valence_electrons", NO_UNIT, "number of p valence electrons"),
+    ("NdValence", "d_valence_electrons", NO_UNIT, "number of d valence electrons"),
+    ("NfValence", "f_valence_electrons", NO_UNIT, "number of f valence electrons"),
+    ("NValence", "valence_electrons", NO_UNIT, "number of valence electrons"),
+    ("NsUnfilled", "s_unfilled_states", NO_UNIT, "number of unfilled s valence states"),
+    ("NpUnfilled", "p_unfilled_states", NO_UNIT, "number of unfilled p valence states"),
+    ("NdUnfilled", "d_unfilled_states", NO_UNIT, "number of unfilled d valence states"),
+    ("NfUnfilled", "f_unfilled_states", NO_UNIT, "number of unfilled f valence states"),
+    ("NUnfilled", "unfilled_states", NO_UNIT, "number of unfilled valence states"),
     ("GSvolume_pa", "gs_volume_per_atom", "angstrom^3", "DFT volume per atom of the element's ground state"),
     ("GSbandgap", "gs_band_gap", "eV", "DFT band gap of the element's ground state"),
     ("GSmagmom", "gs_magnetic_moment", "bohr_magneton", "DFT magnetic moment per atom of the element's ground state"),
-    ("SpaceGroupNumber", "space_group_number", "dimensionless", "space group number of the element's ground state"),
+    ("SpaceGroupNumber", "space_group_number", NO_UNIT, "space group number of the element's ground state"),
 )
 
 # matminer's statistic, our suffix, meaning
@@ -59,6 +61,8 @@ _STATISTICS = (
     ("mode", "mode", "{} of the most abundant element; of several equally abundant ones, the smallest"),
 )
 
+_TABLE_FILES = element_tables.table_files(table for table, *_ in _PROPERTIES)
+
 COLUMNS: tuple[DescriptorColumn, ...] = tuple(
     DescriptorColumn(
         name=f"{name}_{suffix}",
@@ -69,19 +73,6 @@ COLUMNS: tuple[DescriptorColumn, ...] = tuple(
     for table, name, unit, meaning in _PROPERTIES
     for statistic, suffix, sentence in _STATISTICS
 )
-
-
-def data_files() -> tuple[Path, ...]:
-    """The element tables that are read, in the order of the properties: the data behind the feature set's version.
-
-    Raises:
-        FileNotFoundError: matminer is not installed.
-    """
-    package = find_spec("matminer")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("The Magpie element tables come with matminer, which is not installed: install it.")
-    folder = Path(package.origin).parent / "utils" / "data_files" / "magpie_elementdata"
-    return tuple(folder / f"{table}.table" for table, *_ in _PROPERTIES)
 
 
 def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np.float64], list[str | None]]:
@@ -97,10 +88,10 @@ def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np
     Raises:
         ValueError: `elements` and `fractions` don't match row by row.
     """
-    known, table = _element_table()
-    flat = flatten(elements, fractions, known=known, data="Magpie")
+    row_of, table = _element_table()
+    flat = flatten(elements, fractions, tabulated=row_of, data="Magpie")
     matrix = np.full((len(flat.reasons), len(COLUMNS)), np.nan)
-    table_rows = np.array([known.get(symbol, -1) for symbol in flat.symbols], dtype=np.int64)
+    table_rows = np.array([row_of.get(symbol, -1) for symbol in flat.symbols], dtype=np.int64)
     for block in flat.blocks():
         statistics = _statistics(table[table_rows[block.codes]], block.fractions)
         matrix[block.rows] = statistics.reshape(len(block.rows), len(COLUMNS))
@@ -121,20 +112,25 @@ def _statistics(values: NDArray[np.float64], fractions: NDArray[np.float64]) -> 
 
 @lru_cache(maxsize=1)
 def _element_table() -> tuple[Mapping[str, int], NDArray[np.float64]]:
-    """Row of each element that has any data, and the rows: (118, 22), NaN where a property is not known."""
+    """Row of each element that has any data, and the rows: (118, 22), NaN where a property is missing."""
     table = np.full((len(ELEMENTS), len(_PROPERTIES)), np.nan)
-    for column, path in enumerate(data_files()):
-        words = path.read_text(encoding="utf-8").splitlines()[: len(ELEMENTS)]
-        table[: len(words), column] = [_value(word) for word in words]
+    for column, path in enumerate(_TABLE_FILES):
+        numbers = map(element_tables.number, path.read_text(encoding="utf-8").splitlines()[: len(ELEMENTS)])
+        values = [np.nan if value is None else value for value in numbers]
+        table[: len(values), column] = values
     table.setflags(write=False)
-    known = ~np.isnan(table).all(axis=1)
-    rows = {symbol: row for row, symbol in enumerate(ELEMENTS) if known[row]}
+    has_data = ~np.isnan(table).all(axis=1)
+    rows = {symbol: row for row, symbol in enumerate(ELEMENTS) if has_data[row]}
     return MappingProxyType(rows | dict.fromkeys(HYDROGEN_ISOTOPES, rows["H"])), table
 
 
-def _value(word: str) -> float:
-    """The number on a line of a table, where a missing one reads `Missing`."""
-    try:
-        return float(word)
-    except ValueError:
-        return float("nan")
+FEATURE_SET = FeatureSet(
+    name="magpie",
+    description="132 statistics of elemental properties over the composition (Ward et al. 2016)",
+    columns=tuple(column.in_store() for column in COLUMNS),
+    compute=compute,
+    code=(Path(__file__), Path(element_tables.__file__), *SHARED_CODE),
+    data_files=_TABLE_FILES,
+    libraries=("numpy",),
+    constants="element tables of Magpie, doi:10.1038/npjcompumats.2016.28, as matminer carries them",
+)

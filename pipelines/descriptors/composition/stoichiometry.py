@@ -6,19 +6,23 @@ The p-norms of the atomic fractions of Ward et al. 2016 (doi:10.1038/npjcompumat
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition.flat import flatten
+from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
+from matstrata.schemas.units import NO_UNIT
+from matstrata.store.features.sets import FeatureSet
 
 _POWERS = (2, 3, 5, 7, 10)
 
 COLUMNS: tuple[DescriptorColumn, ...] = (
-    DescriptorColumn("n_elements", "dimensionless", "Number of elements (the 0-norm of the fractions)", "0-norm"),
+    DescriptorColumn("n_elements", NO_UNIT, "Number of elements (the 0-norm of the fractions)", "0-norm"),
     *(
-        DescriptorColumn(f"fraction_norm_{p}", "dimensionless", f"{p}-norm of the atomic fractions", f"{p}-norm")
+        DescriptorColumn(f"fraction_norm_{p}", NO_UNIT, f"{p}-norm of the atomic fractions", f"{p}-norm")
         for p in _POWERS
     ),
 )
@@ -44,3 +48,13 @@ def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np
         for column, p in enumerate(_POWERS, start=1):
             matrix[block.rows, column] = (block.fractions**p).sum(axis=0) ** (1 / p)
     return matrix, flat.reasons
+
+
+FEATURE_SET = FeatureSet(
+    name="stoichiometry",
+    description="number of elements and p-norms of the atomic fractions (Ward et al. 2016)",
+    columns=tuple(column.in_store() for column in COLUMNS),
+    compute=compute,
+    code=(Path(__file__), *SHARED_CODE),
+    libraries=("numpy",),
+)

@@ -1,4 +1,4 @@
-"""Feature set `valence`: can the charges balance, and how ionic are the bonds? What tells insulators from metals.
+"""Feature set `valence`: can the charges balance, and how ionic are the bonds? Separates insulators from metals.
 
 Of all ways to give each element one of its usual oxidation states, the one taken leaves least net charge; of equals,
 the one that puts the electrons on the most electronegative elements. Electrons per anion follow the octet rule of
@@ -20,47 +20,43 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition import magpie
-from matstrata.pipelines.descriptors.composition.flat import flatten
+from matstrata.pipelines.descriptors.composition import element_tables
+from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
+from matstrata.schemas.units import NO_UNIT
+from matstrata.store.features.sets import FeatureSet
 
-_TABLES = ("OxidationStates", "Electronegativity", "AllenElectronegativity", "Column")
+_TABLE_FILES = element_tables.table_files(("OxidationStates", "Electronegativity", "AllenElectronegativity", "Column"))
 _STATES = 4  # oxidation states of an element that are tried
-_FEWER_FROM, _FEWER = 7, 2  # elements from which on only the extreme states are: 4^6 ways are enough
+_EXTREMES_FROM = 7  # elements from which on only the extreme states are tried: 4^6 ways are enough
 _MOST = 12  # elements beyond which the balance is not sought
 _FAR = 40.0  # electrons per anion where there are no anions
 _ANION_FROM = 1.9  # electronegativity from which a p-block element of columns 14 to 17 counts as an anion
 
 _NAMES = (
-    ("ionic_character_mean", "dimensionless", "Pauling's ionic character, mean over pairs of atoms"),
-    ("ionic_character_max", "dimensionless", "Pauling's ionic character of the most ionic pair of elements"),
-    ("electronegativity_geometric_mean", "dimensionless", "Geometric mean of the electronegativities"),
+    ("ionic_character_mean", NO_UNIT, "Pauling's ionic character, mean over pairs of atoms"),
+    ("ionic_character_max", NO_UNIT, "Pauling's ionic character of the most ionic pair of elements"),
+    ("electronegativity_geometric_mean", NO_UNIT, "Geometric mean of the electronegativities"),
     (
         "group_valence_mean",
-        "dimensionless",
+        NO_UNIT,
         "Electrons per atom by the column of the periodic table (3 for f elements)",
     ),
     (
         "electrons_per_anion",
-        "dimensionless",
+        NO_UNIT,
         "Those electrons per anion: 8 where the octet rule holds; 40 without anion",
     ),
-    ("anion_fraction", "dimensionless", "Share of atoms that are anions: columns 14 to 17, electronegativity from 1.9"),
+    ("anion_fraction", NO_UNIT, "Share of atoms that are anions: columns 14 to 17, electronegativity from 1.9"),
     ("charge_imbalance", "elementary_charge", "Least net charge per atom that usual oxidation states leave"),
     ("charge_transfer", "elementary_charge", "Half the sum of the magnitudes of charge, per atom"),
-    ("cation_electronegativity", "dimensionless", "Mean electronegativity of the cations; 0 without cations"),
-    ("anion_electronegativity", "dimensionless", "Mean electronegativity of the anions; 0 without anions"),
-    ("anion_cation_difference", "dimensionless", "Anion minus cation electronegativity; -1 without either"),
+    ("cation_electronegativity", NO_UNIT, "Mean electronegativity of the cations; 0 without cations"),
+    ("anion_electronegativity", NO_UNIT, "Mean electronegativity of the anions; 0 without anions"),
+    ("anion_cation_difference", NO_UNIT, "Anion minus cation electronegativity; -1 without either"),
     ("largest_charge", "elementary_charge", "Largest oxidation state taken"),
     ("smallest_charge", "elementary_charge", "Smallest oxidation state taken"),
 )
-COLUMNS: tuple[DescriptorColumn, ...] = tuple(DescriptorColumn(*words, "") for words in _NAMES)
-
-
-def data_files() -> tuple[Path, ...]:
-    """The element tables that are read: the data behind the feature set's version."""
-    folder = magpie.data_files()[0].parent
-    return tuple(folder / f"{name}.table" for name in _TABLES)
+COLUMNS: tuple[DescriptorColumn, ...] = tuple(DescriptorColumn(*words) for words in _NAMES)
 
 
 def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np.float64], list[str | None]]:
@@ -78,7 +74,7 @@ def compute(elements: pa.ListArray, fractions: pa.ListArray) -> tuple[NDArray[np
         ValueError: `elements` and `fractions` don't match row by row.
     """
     rows, states, electronegativity, electrons = _element_table()
-    flat = flatten(elements, fractions, known=rows.keys(), data="electronegativity")
+    flat = flatten(elements, fractions, tabulated=rows.keys(), data="electronegativity")
     matrix = np.full((len(flat.reasons), len(COLUMNS)), np.nan)
     at = np.array([rows.get(symbol, -1) for symbol in flat.symbols], dtype=np.int64)
     for block in flat.blocks():
@@ -109,7 +105,7 @@ def _balance(
 ) -> tuple[NDArray[np.float64], ...]:
     """The best-balanced oxidation states, from (k, m, 4) states and (k, m) electronegativities and fractions."""
     k, m = shares.shape
-    choices = range(_STATES) if k < _FEWER_FROM else range(0, _STATES, _STATES - 1)
+    choices = range(_STATES) if k < _EXTREMES_FROM else range(0, _STATES, _STATES - 1)
     best, charges = np.full(m, np.inf), np.zeros((k, m))
     for chosen in product(choices, repeat=k):
         tried = np.stack([states[element, :, choice] for element, choice in enumerate(chosen)])
@@ -140,17 +136,17 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 @lru_cache(maxsize=1)
 def _element_table() -> tuple[Mapping[str, int], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Row of each element; its oxidation states (e, 4); its electronegativity (e,); its group valence (e,)."""
-    lines = [path.read_text(encoding="utf-8").splitlines() for path in data_files()]
+    lines = [path.read_text(encoding="utf-8").splitlines() for path in _TABLE_FILES]
     rows: dict[str, int] = {}
     states: list[list[int]] = []
     pulls: list[float] = []
     electrons: list[float] = []
     for symbol, oxidation, *words in zip(ELEMENTS, *lines, strict=False):
-        pauling, allen, group = map(_number, words)
+        pauling, allen, group = map(element_tables.number, words)
         pull = pauling or allen
         if pull is None or group is None:
             continue
-        usual = sorted(int(float(word)) for word in oxidation.split() if _number(word) is not None) or [0]
+        usual = sorted(int(float(word)) for word in oxidation.split() if element_tables.number(word) is not None) or [0]
         if len(usual) > _STATES:  # the anion and the highest cations
             usual = [usual[0], *usual[1 - _STATES :]]
         rows[symbol] = len(states)
@@ -161,8 +157,13 @@ def _element_table() -> tuple[Mapping[str, int], NDArray[np.float64], NDArray[np
     return MappingProxyType(rows), np.array(states, dtype=float), np.array(pulls), np.array(electrons)
 
 
-def _number(word: str) -> float | None:
-    try:
-        return float(word)
-    except ValueError:
-        return None
+FEATURE_SET = FeatureSet(
+    name="valence",
+    description="charge balance by usual oxidation states, octet rule, ionic character",
+    columns=tuple(column.in_store() for column in COLUMNS),
+    compute=compute,
+    code=(Path(__file__), Path(element_tables.__file__), *SHARED_CODE),
+    data_files=_TABLE_FILES,
+    libraries=("numpy",),
+    constants="oxidation states, Pauling's and Allen's electronegativities among the same element tables of Magpie",
+)

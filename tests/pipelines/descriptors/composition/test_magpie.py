@@ -17,7 +17,7 @@ from matstrata.schemas.composition import parse_formula
 from matstrata.schemas.elements import ELEMENTS
 
 NAMES = [column.name for column in magpie.COLUMNS]
-UNDESCRIBED = ("Nh", "Fl", "Mc", "Lv", "Ts", "Og")
+WITHOUT_DATA = ("Nh", "Fl", "Mc", "Lv", "Ts", "Og")
 COMPOUNDS = """
 GaN GaAs ZnO SiO2 TiO2 Fe2O3 Fe3O4 Al2O3 MgAl2O4 CaTiO3 BaTiO3 PbTe PbSe SnSe Bi2Te3 Sb2Te3 CdTe HgTe InSb
 YBa2Cu3O7 LiCoO2 LiFePO4 Li7La3Zr2O12 CsPbI3 MnAl2 NaCl KBr CaF2 UO2 ThO2 PuO2 AmF3 HeO XeF2 KrF2 RnF2
@@ -26,7 +26,7 @@ Cu1.8S Hg0.7Cd0.3Te Pb0.999Sn0.001Te Ag0.5Pb1.75GeSe4 Zn0.98Al0.02O Ga0.47In0.53
 CoCrFeMnNi Al0.3CoCrFeNi Zr41.2Ti13.8Cu12.5Ni10Be22.5 Fe80B20 Nd2Fe14B SmCo5 Nb3Sn MgB2 LaH10 H3S
 CuSO4(H2O)5 KAl(SO4)2(H2O)12 Ca10(PO4)6(OH)2 Ca5(PO4)3F Mg3Si4O12H2 K4Fe(CN)6 NH4H2PO4 LuAl3(BO3)4
 """
-FORMULAS = (*(symbol for symbol in ELEMENTS if symbol not in UNDESCRIBED), *COMPOUNDS.split())
+FORMULAS = (*(symbol for symbol in ELEMENTS if symbol not in WITHOUT_DATA), *COMPOUNDS.split())
 
 
 def lists(*formulas: str) -> tuple[pa.ListArray, pa.ListArray]:
@@ -142,7 +142,7 @@ def test_a_slice_of_a_larger_array_is_just_as_good() -> None:
 
 
 parts = st.dictionaries(
-    st.sampled_from([symbol for symbol in ELEMENTS if symbol not in UNDESCRIBED]),
+    st.sampled_from([symbol for symbol in ELEMENTS if symbol not in WITHOUT_DATA]),
     st.floats(0.001, 1000),
     min_size=1,
     max_size=8,
@@ -166,14 +166,14 @@ def test_columns_are_named_for_sql() -> None:
 
 
 def test_the_tables_that_are_read_can_be_hashed() -> None:
-    files = magpie.data_files()
+    files = magpie.FEATURE_SET.data_files
     assert len(files) == 22
     assert all(path.is_file() for path in files)
 
 
 def test_computing_imports_neither_matminer_nor_pymatgen() -> None:
     code = (
-        "import sys, pyarrow as pa; from matstrata.pipelines.descriptors import magpie;"
+        "import sys, pyarrow as pa; from matstrata.pipelines.descriptors.composition import magpie;"
         "magpie.compute(pa.array([['Fe']]), pa.array([[1.0]]));"
         "print([name for name in ('matminer', 'pymatgen') if name in sys.modules])"
     )

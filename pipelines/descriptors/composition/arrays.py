@@ -1,4 +1,4 @@
-"""Many compositions as NumPy wants them: flat (row, element, fraction) triples, and blocks of equally many elements.
+"""Compositions as NumPy arrays: flat (row, element, fraction) triples, and blocks of equally many elements.
 
 Here: flattening Arrow lists, and which rows can't be described and why. Not here: any descriptor.
 """
@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from matstrata.schemas import elements as periodic_table
+
+SHARED_CODE = (Path(__file__), Path(periodic_table.__file__))
+"""What every feature set of compositions computes with, beside its own module."""
 
 _BLOCK_ROWS = 1024  # so that a block's intermediate results stay in the processor's cache: 4 times faster
 
@@ -57,15 +63,15 @@ class FlatCompositions:
 
 
 def flatten(
-    elements: pa.ListArray, fractions: pa.ListArray, *, known: Collection[str] | None = None, data: str = ""
+    elements: pa.ListArray, fractions: pa.ListArray, *, tabulated: Collection[str] | None = None, data: str = ""
 ) -> FlatCompositions:
     """Flatten compositions, and note those that can't be described.
 
     Args:
         elements: (n,) list<string>, the symbols of each composition.
         fractions: (n,) list<double>, their amounts on any scale, in the same order.
-        known: Symbols that can be described; None for all.
-        data: Name of the data that `known` comes from, for the reasons.
+        tabulated: Symbols that the element data cover; None for all.
+        data: Name of the element data, for the reasons.
 
     Raises:
         ValueError: The two arrays don't match row by row.
@@ -86,9 +92,9 @@ def flatten(
         reasons[row] = "the composition has no elements"
     for entry in np.flatnonzero(~((amounts > 0) & np.isfinite(amounts))):
         reasons[row_of[entry]] = f"the fraction of {symbols[codes[entry]]} is not a positive number"
-    if known is not None:
-        strangers = np.array([symbol not in known for symbol in symbols], dtype=bool)
-        for entry in np.flatnonzero(strangers[codes])[::-1]:  # backwards: the first one of a row has the last word
+    if tabulated is not None:
+        without_data = np.array([symbol not in tabulated for symbol in symbols], dtype=bool)
+        for entry in np.flatnonzero(without_data[codes])[::-1]:  # backwards: the first one of a row has the last word
             reasons[row_of[entry]] = f"no {data} data for element {symbols[codes[entry]]}"
     return FlatCompositions(symbols, codes, amounts, counts, reasons)
 
