@@ -1,4 +1,4 @@
-# make run: everything from nothing to a predictor.  make test: all tests.  make help: the rest.
+# make run: everything from nothing to a predictor.  make test-unit: quick tests.  make test: all tests.  make help: the rest.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,10 +7,10 @@ STAMP_EXTRAS := .venv/.installed-extras
 STAMP_DEV := .venv/.installed-dev
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras --group build pyproject.toml
 
-.PHONY: help run ui extras test lint bench lock clean
+.PHONY: help run ui extras test test-unit lint bench lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 11
 
 run: $(STAMP) ## install what is needed, then integrate, describe, train, predict, report
 	$(BIN)/matstrata run
@@ -23,16 +23,19 @@ extras: $(STAMP_EXTRAS) ## add what molecules, OPTIMADE and the Materials Projec
 test: $(STAMP_DEV) ## run all tests
 	$(BIN)/python -m pytest -n 2
 
+test-unit: $(STAMP_DEV) ## run the tests that start no command, no server and no browser: a minute
+	$(BIN)/python -m pytest -n 2 -m unit
+
 lint: $(STAMP_DEV) ## style, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP_DEV) ## our speed beside our peers'
+bench: $(STAMP_DEV) ## compare our speed with our peers'
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-lock: $(STAMP_DEV) ## pin all dependencies anew, with hashes
+lock: $(STAMP_DEV) ## pin all dependencies again, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) -o requirements.txt
 	$(COMPILE) --all-extras -c requirements.txt -o requirements-extras.txt

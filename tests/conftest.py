@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from matstrata.store.lake.lake import Lake
+from tests.unit import is_unit
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,8 +21,12 @@ FIRST = ("test_main_job.py", "test_all_sources.py", "test_band_gap.py")  # minut
 THEN = ("end_to_end", "stress", "shared_store")  # folders of tests that start servers and whole jobs
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no test process waits for another's at the end."""
+    """Mark unit tests; long files first, so that no test process waits for another's at the end."""
+    for item in items:
+        if is_unit(item):
+            item.add_marker(pytest.mark.unit)
 
     def place(item: pytest.Item) -> tuple[int, bool]:
         name, folder = item.path.name, item.path.parent.name
