@@ -22,7 +22,7 @@ from matstrata.schemas.composition import parse_formula
 from matstrata.schemas.contracts import load_contracts
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
-from matstrata.store.features.sets import Materialised, materialise
+from matstrata.store.features.sets import Materialized, materialize
 from matstrata.store.lake.lake import Lake
 from matstrata.store.settings import Settings
 
@@ -70,7 +70,7 @@ def formulas() -> list[str]:
     return [formula for file in files for formula in table_formulas(Path(file.path))]
 
 
-def fill(lake: Lake, written: list[str]) -> Materialised:
+def fill(lake: Lake, written: list[str]) -> Materialized:
     """A store of materials and their Magpie descriptors, from formulas as written."""
     lake.init()
     compositions = {c.material_id: c for c in (parse_formula(each, max_amount=float("inf")) for each in written)}
@@ -85,7 +85,7 @@ def fill(lake: Lake, written: list[str]) -> Materialised:
     schema = TABLES["materials"].arrow_schema
     with lake.commit("materials") as transaction:
         transaction.insert("materials", pa.table({name: columns[name] for name in schema.names}, schema=schema))
-    return materialise(lake, get_feature_set("magpie"))
+    return materialize(lake, get_feature_set("magpie"))
 
 
 def run(code: str, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The registry of models: what was trained from what, how well it did, what it predicts.
+"""The registry of models: how each was trained, how well it did, what it predicts.
 
 Not here: training and predicting (`pipelines.learning`), nor the format of a model file.
 """
@@ -13,15 +13,16 @@ import pyarrow as pa
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
+from matstrata.schemas.terms import Metric, Setting, Split, Subset
 from matstrata.store.lake.lake import Lake, Transaction
 from matstrata.store.lake.signatures import signature
 
 WRITES = (
     "training_sets", "models", "model_metrics", "out_of_fold", "learning_curves", "importances", "effects",
     "predictions",
-)  # what learning makes, and no training set is made of  # fmt: skip
-DECIDES = "grouped_kfold"
-TOLERANCE = 0.01  # of the error: folds and chance move it by about as much
+)  # written by learning, and never read to make a training set  # fmt: skip
+DECIDING_PROTOCOL = Split.GROUPED_KFOLD
+ERROR_TOLERANCE = 0.01  # relative: the choice of folds and seeds moves an error by about as much
 
 
 def find(lake: Lake, model_id: str) -> Mapping[str, Any] | None:
@@ -31,20 +32,22 @@ def find(lake: Lake, model_id: str) -> Mapping[str, Any] | None:
 
 
 def serving(lake: Lake, property_name: str | None = None) -> Mapping[str, Any]:
-    """The ensemble from which predictions of a property come; without a property, the only one there is.
+    """The ensemble that predicts a property; without a property, the only ensemble in the store.
 
     Raises:
-        InputError: there is none yet, or there are several and none was named.
+        InputError: There is none yet, or there are several and none was named.
     """
     rows = _rows(lake, "SELECT * FROM models WHERE source IS NULL AND serving ORDER BY property", [])
     names = [row["property"] for row in rows]
     if property_name is None and len(rows) > 1:
         raise InputError(f"several properties can be predicted; name one with --property: {', '.join(names)}")
-    found = [row for row in rows if property_name in (None, row["property"])]
-    if not found:
-        there = f"; there are models of {', '.join(names)}" if names else ""
-        raise InputError(f"no model predicts {property_name or 'anything'} yet{there}; train one with 'matstrata run'")
-    return found[0]
+    matching = [row for row in rows if property_name in (None, row["property"])]
+    if not matching:
+        available = f"; there are models of {', '.join(names)}" if names else ""
+        raise InputError(
+            f"no model predicts {property_name or 'anything'} yet{available}; train one with 'matstrata run'"
+        )
+    return matching[0]
 
 
 def model_path(model_id: str) -> str:
@@ -53,16 +56,16 @@ def model_path(model_id: str) -> str:
 
 
 def content(lake: Lake, model: Mapping[str, Any]) -> tuple[bytes, str]:
-    """What the file of a registered model holds, and where it lies.
+    """The content of a registered model's file, and its address.
 
     Raises:
-        InputError: it is gone.
+        InputError: The file is gone.
     """
-    place = lake.files.url(model["path"])
+    address = lake.files.url(model["path"])
     try:
-        return lake.files.read(model["path"]), place
+        return lake.files.read(model["path"]), address
     except FileNotFoundError as error:
-        raise InputError(f"the model file {place} is gone; train it again with 'matstrata run'") from error
+        raise InputError(f"the model file {address} is gone; train the model again with 'matstrata run'") from error
 
 
 def record(
@@ -72,16 +75,21 @@ def record(
     out_of_fold: Sequence[Mapping[str, Any]] = (),
     details: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> None:
-    """Register a model with its evaluation; one that serves takes the place of its predecessor.
+    """Register a model with its evaluation; a serving one takes the place of its predecessor.
 
-    A model of the same id is replaced. `details` are rows of further tables about it, by table.
+    Args:
+        lake: The store.
+        model: A row of `models`; a model of the same id is replaced.
+        metrics: Rows of `model_metrics`.
+        out_of_fold: Rows of `out_of_fold`.
+        details: Rows of further tables about the model, by table.
     """
-    what = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
-    with lake.commit(f"train model {what}", {"model_id": model["model_id"]}) as transaction:
+    name = f"{model['property']}/{model['source']}" if model["source"] else model["property"]
+    with lake.commit(f"train model {name}", {"model_id": model["model_id"]}) as transaction:
         if model["serving"]:
             _retire(transaction, model)
-        about = {"models": [model], "model_metrics": metrics, "out_of_fold": out_of_fold, **details}
-        for table, rows in about.items():
+        rows_by_table = {"models": [model], "model_metrics": metrics, "out_of_fold": out_of_fold, **details}
+        for table, rows in rows_by_table.items():
             transaction.con.execute(f"DELETE FROM {table} WHERE model_id = ?", [model["model_id"]])
             transaction.insert(
                 table, pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].arrow_schema)
@@ -98,10 +106,10 @@ def promote(lake: Lake, model: Mapping[str, Any]) -> None:
 
 
 def rollback(lake: Lake, property_name: str) -> Mapping[str, Any]:
-    """Let the ensemble serve that was made before the serving one, which is withdrawn. Returns the one that serves.
+    """Withdraw the serving ensemble, and let the one made before it serve; returns the latter.
 
     Raises:
-        InputError: no ensemble of the property serves, or none came before whose file is there.
+        InputError: No ensemble of the property serves, or there is no earlier one whose file exists.
     """
     current = serving(lake, property_name)
     earlier = [
@@ -110,7 +118,9 @@ def rollback(lake: Lake, property_name: str) -> Mapping[str, Any]:
         if row["source"] is None and row["created_at"] < current["created_at"] and lake.files.exists(row["path"])
     ]
     if not earlier:
-        raise InputError(f"no ensemble of {property_name} came before {current['model_id']}; nothing to roll back to")
+        raise InputError(
+            f"there is no ensemble of {property_name} older than {current['model_id']}, so nothing to roll back to"
+        )
     before = max(earlier, key=lambda row: row["created_at"])
     with lake.commit(f"roll back model {current['model_id']}", {"model_id": before["model_id"]}) as transaction:
         con = transaction.con
@@ -126,16 +136,16 @@ def listing(lake: Lake, property_name: str | None = None) -> list[dict[str, Any]
 
 
 def match(lake: Lake, beginning: str) -> Mapping[str, Any]:
-    """The one model whose id begins so.
+    """The one model whose id begins with a text.
 
     Raises:
-        InputError: there is none, or there are several.
+        InputError: There is none, or there are several.
     """
-    found = [row for row in listing(lake) if row["model_id"].startswith(beginning)]
-    if len(found) != 1:
-        what = "no model" if not found else f"{len(found)} models"
-        raise InputError(f"{what} with an id that begins {beginning!r}; 'matstrata models list' shows them")
-    return found[0]
+    matching = [row for row in listing(lake) if row["model_id"].startswith(beginning)]
+    if len(matching) != 1:
+        count = f"{len(matching)} models have" if matching else "no model has"
+        raise InputError(f"{count} an id that begins with {beginning!r}; 'matstrata models list' shows the ids")
+    return matching[0]
 
 
 def all_metrics(lake: Lake, model_id: str) -> list[dict[str, Any]]:
@@ -144,31 +154,31 @@ def all_metrics(lake: Lake, model_id: str) -> list[dict[str, Any]]:
 
 
 def deciding_error(lake: Lake, model_id: str) -> float | None:
-    """The figure by which ensembles replace each other: the error out of group, computed values known where there are.
+    """The figure by which ensembles replace each other: the grouped out-of-fold error, with computed values.
 
-    None for a model that was not evaluated.
+    Without computed values where no source has any; None for a model that was not evaluated.
     """
-    found = {
+    errors = {
         row["setting"]: row["value"]
-        for row in metrics(lake, model_id, protocol=DECIDES, subset="all")
-        if row["metric"] == "mae"
+        for row in metrics(lake, model_id, protocol=DECIDING_PROTOCOL, subset=Subset.ALL)
+        if row["metric"] == Metric.MAE
     }
-    return found.get("known_dft", found.get("without_dft"))
+    return errors.get(Setting.KNOWN_DFT, errors.get(Setting.WITHOUT_DFT))
 
 
 def may_serve(lake: Lake, candidate: str, property_name: str) -> bool:
-    """Whether an ensemble may take the serving one's place: only if it is not worse, by `TOLERANCE`."""
+    """Whether an ensemble may take the serving one's place: only if it is not worse by more than `ERROR_TOLERANCE`."""
     rows = [row for row in listing(lake, property_name) if row["source"] is None and row["serving"]]
     if not rows or rows[0]["model_id"] == candidate:
         return True
     new, old = deciding_error(lake, candidate), deciding_error(lake, rows[0]["model_id"])
-    return new is None or old is None or new <= old * (1 + TOLERANCE)
+    return new is None or old is None or new <= old * (1 + ERROR_TOLERANCE)
 
 
 def unpredicted(lake: Lake, model_id: str, features: Sequence[str]) -> pa.Table:
-    """The described materials that a model has not predicted yet: `material_id`, then the descriptors."""
-    first, *others = features
-    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in others)
+    """The materials with descriptors that a model has not predicted yet: `material_id`, then the descriptors."""
+    first, *further = features
+    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in further)
     with lake.reader() as con:
         return con.execute(
             f"SELECT * FROM features.{first} {joins} "
@@ -197,13 +207,13 @@ def metrics(lake: Lake, model_id: str, *, protocol: str, subset: str) -> list[di
 
 
 def predictions_summary(lake: Lake, property_name: str) -> tuple[int, str]:
-    """How many materials are predicted, and a hash of what: the same model and materials, the same hash."""
-    found = _rows(
+    """The number of predicted materials, and a hash that is the same for the same model and materials."""
+    summary = _rows(
         lake,
         "SELECT count(*) AS n, bit_xor(md5_number(model_id || material_id)) AS x FROM predictions WHERE property = ?",
         [property_name],
     )[0]
-    return found["n"], signature(found["n"], found["x"])
+    return summary["n"], signature(summary["n"], summary["x"])
 
 
 def _retire(transaction: Transaction, model: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The jobs that the stress scripts run on a small store: ingest, materialise, train, maintain; real, but quick.
+"""The jobs that the stress scripts run on a small store: ingest, materialize, train, maintain; real, but quick.
 
 Each says what it is about to do and what it has done, so that a witness who outlives it knows what must be there.
 """
@@ -18,7 +18,7 @@ from matstrata.store.upkeep.maintenance import Policy, maintain
 
 SPEC = EnsembleSpec(name="band_gap", target="lab", helpers=("dft",), features=("magpie",))
 SOURCES = {"lab": "experiment", "dft": "computation"}
-KINDS = ("ingest", "materialise", "train", "maintain")  # what is killed
+KINDS = ("ingest", "materialize", "train", "maintain")  # what is killed
 POLICY = Policy(keep_snapshots=3, keep_days=0, grace_hours=0)  # the harshest: whatever may go, goes at once
 REFUSED = 3
 
@@ -91,14 +91,14 @@ class Workshop:
         """Another version of one source: less to do than `ingest`, but enough for what follows to have work."""
         self._add("dft", version, say)
 
-    def materialise(self, _version: int, say: Say) -> None:
+    def materialize(self, _version: int, say: Say) -> None:
         """The materials, and their Magpie descriptors."""
         from matstrata.pipelines.descriptors.registry import FEATURE_SETS
-        from matstrata.store.features.sets import materialise
+        from matstrata.store.features.sets import materialize
         from matstrata.store.records.materials import update_materials
 
         say(f"snapshot {update_materials(self.lake).snapshot}")
-        say(f"snapshot {materialise(self.lake, FEATURE_SETS['magpie']).snapshot}")
+        say(f"snapshot {materialize(self.lake, FEATURE_SETS['magpie']).snapshot}")
 
     def train(self, _version: int, say: Say) -> None:
         """Frozen training sets, and the model of one source."""

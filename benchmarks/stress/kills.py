@@ -1,4 +1,4 @@
-"""Kill -9 at random moments of ingest, materialise, train and maintain; after each, look at everything.
+"""Kill -9 at random moments of ingest, materialize, train and maintain; after each, look at everything.
 
     python benchmarks/stress/kills.py --kills 200 --seed 1
 
@@ -162,7 +162,7 @@ def stress(kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> 
         if kind != "ingest":  # something new, without which nothing would be to do
             complete("news", 1000 + number)
         if kind == "train":
-            complete("materialise", number)
+            complete("materialize", number)
         moment = rng.uniform(0, typical[kind])
         code, said = run_forked(lambda say, kind=kind, number=number: shop.run(kind, number + 1, say), moment)
         for line in said:

@@ -22,7 +22,7 @@ from matstrata.pipelines.learning.samples import Samples, known_values, target_v
 from matstrata.pipelines.learning.splits import Split
 from matstrata.schemas.benchmarks import BenchmarkSpec, ensemble_of
 from matstrata.schemas.properties import get_property
-from matstrata.store.features.sets import materialise
+from matstrata.store.features.sets import materialize
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.noise import pooled_noise
 from matstrata.store.settings import Settings
@@ -59,7 +59,7 @@ def run_benchmark(
     task = _task(lake, spec)
     for name in spec.features:
         log.info("describing materials: %s", name)
-        materialise(lake, get_feature_set(name))
+        materialize(lake, get_feature_set(name))
     ensemble, predicts = ensemble_of(spec), get_property(spec.property)
     with lake.reader() as con:
         helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]

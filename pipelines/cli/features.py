@@ -97,7 +97,7 @@ def materialize(names: SetNames = None) -> None:
     The version rises by itself where code, parameters, columns, element tables or the libraries behind the values
     changed. What failed is tried again only when its inputs or the version change.
     """
-    _materialise(names)
+    _materialize(names)
 
 
 @features.command()
@@ -114,7 +114,7 @@ def backfill(
     from matstrata.store.settings import Settings
 
     snapshot = None if as_of is None else resolve_as_of(Lake.of(Settings()), as_of)
-    _materialise(names, snapshot=snapshot, retry=True)
+    _materialize(names, snapshot=snapshot, retry=True)
 
 
 @features.command()
@@ -138,9 +138,9 @@ def deprecate(
     out.print(f"{plain(version)} is {'in use again' if undo else 'deprecated'}.")
 
 
-def _materialise(names: list[str] | None, **how: Any) -> None:
+def _materialize(names: list[str] | None, **how: Any) -> None:
     from matstrata.pipelines.descriptors.registry import FEATURE_SETS, get_feature_set
-    from matstrata.store.features.sets import materialise
+    from matstrata.store.features.sets import materialize
     from matstrata.store.lake.lake import Lake
     from matstrata.store.settings import Settings
 
@@ -148,7 +148,7 @@ def _materialise(names: list[str] | None, **how: Any) -> None:
     settings = Settings()
     lake = _ready(Lake.of(settings))
     with progress("computing"):
-        done = [materialise(lake, feature_set, **how) for feature_set in wanted]
+        done = [materialize(lake, feature_set, **how) for feature_set in wanted]
     for each in done:
         out.print(
             f"{each.label}: {each.computed:,} computed, {each.failed:,} failed, {each.rows:,} rows in all; "

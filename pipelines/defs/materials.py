@@ -10,7 +10,7 @@ from matstrata.pipelines.defs.automation import WHEN_CHANGED
 from matstrata.pipelines.defs.drift import drift_result, drift_spec
 from matstrata.pipelines.defs.resources import StoreResource
 from matstrata.pipelines.defs.sources import observations_key
-from matstrata.store.features.sets import FeatureSet, materialise
+from matstrata.store.features.sets import FeatureSet, materialize
 from matstrata.store.records.materials import materials_version, update_materials
 
 GROUP = "materials"
@@ -69,7 +69,7 @@ def features_asset(feature_set: FeatureSet) -> dg.AssetsDefinition:
     )
     def features(store: StoreResource) -> dg.MaterializeResult:
         lake = store.lake()
-        done = materialise(lake, feature_set)
+        done = materialize(lake, feature_set)
         with lake.reader() as con:
             drifted = drift_result(con, done.label)
         return dg.MaterializeResult(

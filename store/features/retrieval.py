@@ -1,4 +1,4 @@
-"""Features of entities, by request: one row for each requested one, in order, whether or not anything is known of it.
+"""Features of entities, by request: one row for each requested entity, in order, whether or not the store describes it.
 
 Entities are named by their ids, and materials also by formulas in any spelling. What the store does not hold can be
 computed by the code that fills it (`new`), and is not written. Not here: labels (`store.datasets.training_sets`).
@@ -22,6 +22,7 @@ from matstrata.schemas.composition import FormulaError, parse_formula
 from matstrata.schemas.errors import InputError
 from matstrata.store.features.decoded import decoded
 from matstrata.store.features.sets import ENTITIES, FeatureSet, compute_for, resolved
+from matstrata.store.lake.sql import literal
 from matstrata.store.results import Tabular
 
 _LARGE = 0.1  # share of a table from which on it is read whole
@@ -33,14 +34,14 @@ class Features(Tabular):
     """Features of the requested entities.
 
     `table` has one row per request, in order: `entity` as requested, its id (null where it has none), the descriptors
-    (null where they are not known), and `reason` (null where every feature set describes it).
+    (null where there are none), and `reason` (null where every feature set describes the entity).
     """
 
     table: pa.Table
     features: tuple[str, ...]
     snapshot: int
     notes: tuple[str, ...]
-    """What to know about the feature sets: those that are deprecated, and why."""
+    """Sentences about the feature sets: which are deprecated, and why."""
 
     @property
     def descriptors(self) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ class Chosen:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each version that should not be used any more."""
+        """A sentence for each deprecated version."""
         marked = zip(self.labels, self.rows, strict=True)
         return tuple(f"{label} is deprecated: {row['deprecated']}" for label, row in marked if row.get("deprecated"))
 
@@ -77,24 +78,30 @@ def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
     """The versions that names mean: the newest of 'magpie', or 'magpie_v2' itself.
 
     Raises:
-        InputError: there is no such feature set, none was named, or they describe different entities.
+        InputError: There is no such feature set, none was named, or they describe different entities.
     """
-    found = resolved(con, listed("features", names))
-    if not found:
+    rows = resolved(con, listed("features", names))
+    if not rows:
         raise InputError("name at least one feature set, e.g. ['magpie']")
-    if len({row["entity"] for row in found.values()}) > 1:
-        raise InputError(f"{', '.join(found)} describe different entities; ask for those of one at a time")
-    return Chosen(tuple(found), tuple(found.values()))
+    if len({row["entity"] for row in rows.values()}) > 1:
+        raise InputError(
+            f"{', '.join(rows)} describe different kinds of entities; request the feature sets of one kind at a time"
+        )
+    return Chosen(tuple(rows), tuple(rows.values()))
 
 
-def listed(what: str, names: Iterable[str]) -> tuple[str, ...]:
+def listed(argument: str, names: Iterable[str]) -> tuple[str, ...]:
     """Names from any sequence.
 
+    Args:
+        argument: What the caller calls them, for the message.
+        names: The names.
+
     Raises:
-        InputError: it is a text, of which each letter would be taken for a name.
+        InputError: `names` is a text, of which each letter would be taken for a name.
     """
     if isinstance(names, str):
-        raise InputError(f"{what} is a list, not one text: [{names!r}]")
+        raise InputError(f"{argument} must be a list, not a single text: [{names!r}]")
     return tuple(names)
 
 
@@ -110,8 +117,8 @@ class FeatureTables:
     def rows(self, label: str, chosen: Chosen, ids: pa.Array) -> pa.Table:
         """Rows of a feature set: at least those of `ids`."""
         if label not in self._whole:
-            held = chosen.rows[chosen.labels.index(label)]["rows"]
-            if len(ids) < _LARGE * held:
+            n_rows = chosen.rows[chosen.labels.index(label)]["rows"]
+            if len(ids) < _LARGE * n_rows:
                 return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
             self._whole[label] = (
                 self.con.sql(f"FROM features.{label}").to_arrow_table()
@@ -131,52 +138,55 @@ def features_for(
     """The features of `entities`.
 
     Args:
-        tables: the store as a reader sees it.
-        entities: (n,) ids, or for materials formulas as well ('Fe2O3', 'O3Fe2', 'Fe₂O₃'); repeated as it may be.
-        chosen: the feature sets.
-        snapshot: the number of what the reader sees.
-        new: the feature sets by which materials are described that the store does not describe; without, they are not.
+        tables: The store as a reader sees it.
+        entities: (n,) ids, or for materials formulas as well ('Fe2O3', 'O3Fe2', 'Fe₂O₃'); repetitions are allowed.
+        chosen: The feature sets.
+        snapshot: The number of the snapshot that the reader sees.
+        new: Feature sets by which to describe materials that the store does not describe; by default none are.
+
+    Returns:
+        One row per request, in order.
 
     Raises:
-        InputError: entities are no texts, or one of `new` computes differently from the version chosen.
+        InputError: Entities are not texts, or one of `new` computes differently from the version chosen.
     """
-    asked = _texts(entities)
-    known = _all_known(tables, asked, chosen)
-    if known is not None:
-        found = {"entity": asked, chosen.key: asked, **known, "reason": pa.nulls(len(asked), pa.string())}
-        return Features(pa.table(found), chosen.labels, snapshot, chosen.notes)
-    encoded = asked.dictionary_encode()
+    requested = _texts(entities)
+    stored = _all_stored(tables, requested, chosen)
+    if stored is not None:
+        result = {"entity": requested, chosen.key: requested, **stored, "reason": pa.nulls(len(requested), pa.string())}
+        return Features(pa.table(result), chosen.labels, snapshot, chosen.notes)
+    encoded = requested.dictionary_encode()
     rows = tables.rows(chosen.labels[0], chosen, encoded.dictionary)
     named = _identify(tables, encoded.dictionary, rows, chosen)
     columns, why = _describe(tables, named, encoded.indices, chosen, new)
-    found = {
-        "entity": asked,
+    result = {
+        "entity": requested,
         chosen.key: named.ids.take(encoded.indices),
         **columns,
         "reason": pc.if_else(encoded.indices.is_null(), "no entity was given", why),
     }
-    return Features(pa.table(found), chosen.labels, snapshot, chosen.notes)
+    return Features(pa.table(result), chosen.labels, snapshot, chosen.notes)
 
 
 def features_of_labelled(
     tables: FeatureTables, material_ids: pa.ChunkedArray, chosen: Chosen
 ) -> tuple[dict[str, pa.Array], pa.Array]:
     """The descriptor columns of rows that name materials of the store, and why some are missing."""
-    asked = material_ids.combine_chunks()
-    known = _all_known(tables, asked, chosen)
-    if known is not None:
-        return known, pa.nulls(len(asked), pa.string())
-    encoded = asked.dictionary_encode()
+    requested = material_ids.combine_chunks()
+    stored = _all_stored(tables, requested, chosen)
+    if stored is not None:
+        return stored, pa.nulls(len(requested), pa.string())
+    encoded = requested.dictionary_encode()
     rows = tables.rows(chosen.labels[0], chosen, encoded.dictionary)
     return _describe(tables, _Named(encoded.dictionary, {}, rows), encoded.indices, chosen, None)
 
 
-def _all_known(tables: FeatureTables, asked: pa.Array, chosen: Chosen) -> dict[str, pa.Array] | None:
+def _all_stored(tables: FeatureTables, requested: pa.Array, chosen: Chosen) -> dict[str, pa.Array] | None:
     """The descriptor columns where each request is an id that every feature set describes: the short way."""
     columns: dict[str, pa.Array] = {}
     for label in chosen.labels:
-        rows = tables.rows(label, chosen, asked)
-        at = _positions(asked, rows[chosen.key].combine_chunks())
+        rows = tables.rows(label, chosen, requested)
+        at = _positions(requested, rows[chosen.key].combine_chunks())
         if at.null_count:
             return None
         names = chosen.column_names(label)
@@ -213,8 +223,8 @@ def _describe(
             rows, failed = pa.concat_tables([rows, computed]), failed | refused
             at, absent = _places(ids, rows[chosen.key])
         for i in absent:
-            known = failed.get(ids[i].as_py())
-            why = named.reasons.get(i, f"not described by {label} yet") if known is None else f"{label}: {known}"
+            failure = failed.get(ids[i].as_py())
+            why = named.reasons.get(i, f"{label} has no row for it yet") if failure is None else f"{label}: {failure}"
             missing.setdefault(i, []).append(why)
         names = chosen.column_names(label)
         columns |= dict(zip(names.values(), _take_all(rows, names, at.take(position)), strict=True))
@@ -227,14 +237,14 @@ def _texts(entities: Any) -> pa.Array:
         if isinstance(entities, pa.ChunkedArray):
             return entities.cast(pa.string()).combine_chunks()
         if isinstance(entities, str):
-            raise InputError("entities are a list of ids or formulas, not one text")
+            raise InputError("entities must be a list of ids or formulas, not a single text")
         return pa.array(entities, from_pandas=True).cast(pa.string()) if len(entities) else pa.array([], pa.string())
     except (pa.ArrowException, TypeError) as error:
-        raise InputError(f"entities are ids or formulas, as text: {error}") from error
+        raise InputError(f"entities must be ids or formulas, as text: {error}") from error
 
 
 def _identify(tables: FeatureTables, texts: pa.Array, rows: pa.Table, chosen: Chosen) -> _Named:
-    """The ids that texts mean. `rows` are those that the first feature set has of them, taken for ids as they are."""
+    """The ids that texts stand for. `rows` are those of the first feature set, with the texts taken as ids."""
     _, strange = _places(texts, rows[chosen.key])
     if not strange:
         return _Named(texts, {}, rows)
@@ -246,53 +256,54 @@ def _identify(tables: FeatureTables, texts: pa.Array, rows: pa.Table, chosen: Ch
                 ids[i] = parse_formula(ids[i]).material_id
             except FormulaError as error:
                 ids[i], reasons[i] = None, str(error)
-    meant = pa.array([ids[i] for i in strange], pa.string())
-    found = _matching(tables.con, f"SELECT {chosen.key} FROM {ENTITIES[entity].relation}", meant, chosen.key)
-    held = set(found[chosen.key].to_pylist())
-    reasons |= {i: f"the store holds no {entity} {ids[i]}" for i in strange if ids[i] and ids[i] not in held}
-    others = pc.unique(meant.filter(pc.invert(pc.is_in(meant, value_set=rows[chosen.key].combine_chunks()))))
-    more = tables.rows(chosen.labels[0], chosen, others)
+    parsed = pa.array([ids[i] for i in strange], pa.string())
+    keys = _matching(tables.con, f"SELECT {chosen.key} FROM {ENTITIES[entity].relation}", parsed, chosen.key)
+    stored = set(keys[chosen.key].to_pylist())
+    reasons |= {i: f"the store holds no {entity} {ids[i]}" for i in strange if ids[i] and ids[i] not in stored}
+    unread = pc.unique(parsed.filter(pc.invert(pc.is_in(parsed, value_set=rows[chosen.key].combine_chunks()))))
+    more = tables.rows(chosen.labels[0], chosen, unread)
     return _Named(pa.array(ids, pa.string()), reasons, rows if more is rows else pa.concat_tables([rows, more]))
 
 
 def _matching(con: duckdb.DuckDBPyConnection, query: str, ids: pa.Array, key: str) -> pa.Table:
     """The rows of a query whose key is among `ids`."""
-    con.register("wanted_ids", pa.table({key: ids}))
+    con.register("requested_ids", pa.table({key: ids}))
     try:
         # as a relation, so that all threads fill the result; `execute` leaves that to one: twice the time
-        return con.sql(f"FROM ({query}) SEMI JOIN wanted_ids USING ({key})").to_arrow_table()
+        return con.sql(f"FROM ({query}) SEMI JOIN requested_ids USING ({key})").to_arrow_table()
     finally:
-        con.unregister("wanted_ids")
+        con.unregister("requested_ids")
 
 
-def _places(ids: pa.Array, known: pa.ChunkedArray) -> tuple[pa.Array, list[int]]:
-    """Where each id stands in `known`, null where it does not; and the positions of the ids that don't."""
-    at = _positions(ids, known.combine_chunks())
+def _places(ids: pa.Array, keys: pa.ChunkedArray) -> tuple[pa.Array, list[int]]:
+    """Where each id stands in `keys`, null where it does not; and the positions of the ids that don't."""
+    at = _positions(ids, keys.combine_chunks())
     absent = pc.and_(at.is_null(), ids.is_valid())
     return at, np.flatnonzero(absent.to_numpy(zero_copy_only=False)).tolist()
 
 
-def _positions(ids: pa.Array, known: pa.Array) -> pa.Array:
-    """Where each id stands in `known`, which holds none twice; null where it does not. Hashes the fewer of the two."""
-    if len(ids) >= len(known):
-        return pc.index_in(ids, value_set=known)
+def _positions(ids: pa.Array, keys: pa.Array) -> pa.Array:
+    """Where each id stands in `keys`, which are unique; null where it does not. Hashes the fewer of the two."""
+    if len(ids) >= len(keys):
+        return pc.index_in(ids, value_set=keys)
     encoded = ids.dictionary_encode()
-    found = pc.index_in(known, value_set=encoded.dictionary)
-    return pc.inverse_permutation(found, max_index=len(encoded.dictionary) - 1).take(encoded.indices)
+    indices = pc.index_in(keys, value_set=encoded.dictionary)
+    return pc.inverse_permutation(indices, max_index=len(encoded.dictionary) - 1).take(encoded.indices)
 
 
 def _failures(con: duckdb.DuckDBPyConnection, row: Mapping[str, Any], ids: pa.Array) -> dict[str, str]:
     query = (
-        f"SELECT entity_id, reason FROM feature_failures WHERE name = '{row['name']}' AND version = {row['version']:d}"
+        f"SELECT entity_id, reason FROM feature_failures "
+        f"WHERE name = {literal(row['name'])} AND version = {row['version']:d}"
     )
-    found = _matching(con, query, ids, "entity_id")
-    return dict(zip(found["entity_id"].to_pylist(), found["reason"].to_pylist(), strict=True))
+    failures = _matching(con, query, ids, "entity_id")
+    return dict(zip(failures["entity_id"].to_pylist(), failures["reason"].to_pylist(), strict=True))
 
 
 def _compute(
     label: str, row: Mapping[str, Any], new: Mapping[str, FeatureSet], ids: pa.Array
 ) -> tuple[pa.Table, dict[str, str]]:
-    """Rows of a feature set for materials that it has none of, and why some can't be described."""
+    """Rows of a feature set for materials that it has none of, and why some have no descriptors."""
     feature_set = new.get(row["name"])
     if feature_set is None or feature_set.signature() != row["signature"]:
         raise InputError(

@@ -29,6 +29,7 @@ from matstrata.schemas.tables import TABLES, Column
 from matstrata.store.features.decoded import decoded
 from matstrata.store.lake.lake import Lake, Transaction, create_column_comment, current_snapshot
 from matstrata.store.lake.signatures import code_signature, file_sha256, signature
+from matstrata.store.lake.sql import identifier, literal
 from matstrata.store.records.statistics import of_features, record
 
 log = logging.getLogger("matstrata.features")
@@ -94,8 +95,8 @@ class FeatureSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Materialised:
-    """What a materialisation did."""
+class Materialized:
+    """What a materialization did."""
 
     name: str
     version: int
@@ -110,23 +111,26 @@ class Materialised:
         return f"{self.name}_v{self.version}"
 
 
-def materialise(
+def materialize(
     lake: Lake, feature_set: FeatureSet, *, snapshot: int | None = None, retry: bool = False
-) -> Materialised:
+) -> Materialized:
     """Compute the descriptors of the entities that lack them, in commits of `CHUNK`.
 
     An entity whose descriptors failed keeps its reason and is tried again only when its inputs or the version change.
-    What is computed is computed outside the store's lock; who is killed loses a chunk at most.
+    Descriptors are computed outside the store's lock; a killed process loses a chunk at most.
 
     Args:
-        lake: the store.
-        feature_set: what to compute.
-        snapshot: describe the entities that the store held then; by default those that it holds now.
-        retry: try again what failed, whether or not anything changed.
+        lake: The store.
+        feature_set: What to compute.
+        snapshot: Describe the entities that the store held then; by default those that it holds now.
+        retry: Try again what failed, whether or not anything changed.
+
+    Returns:
+        The version, and how many entities were computed and failed.
     """
-    wanted = feature_set.signature()
+    current = feature_set.signature()
     with lake.reader() as con:
-        version = _version_with(con, feature_set.name, wanted)
+        version = _version_with(con, feature_set.name, current)
     missing = _missing(lake, feature_set, version, snapshot, retry=retry)
     computed = failed = 0
     if version is None or missing.num_rows:
@@ -134,14 +138,14 @@ def materialise(
             chunk = missing.slice(start, CHUNK).combine_chunks()
             inputs = [_contiguous(chunk[name]) for name in ENTITIES[feature_set.entity].inputs]
             matrix, reasons = feature_set.compute(*inputs)
-            added, refused = _write(lake, feature_set, wanted, chunk, matrix, reasons)
+            added, refused = _write(lake, feature_set, current, chunk, matrix, reasons)
             computed, failed = computed + added, failed + refused
-            log.info("%s: %s of %s described", feature_set.name, f"{start + len(chunk):,}", f"{missing.num_rows:,}")
+            log.info("%s: %s of %s computed", feature_set.name, f"{start + len(chunk):,}", f"{missing.num_rows:,}")
     with lake.reader() as con:
-        version = _version_with(con, feature_set.name, wanted)
+        version = _version_with(con, feature_set.name, current)
     assert version is not None
     rows = _count(lake, f"{feature_set.name}_v{version}")
-    return Materialised(feature_set.name, version, computed, failed, rows, lake.snapshot())
+    return Materialized(feature_set.name, version, computed, failed, rows, lake.snapshot())
 
 
 def compute_for(
@@ -150,7 +154,7 @@ def compute_for(
     """Descriptors of n compositions that need not be in the store, by the code that fills it; nothing is written.
 
     Args:
-        feature_sets: of materials, at least one.
+        feature_sets: Feature sets of materials, at least one.
         elements: (n,) list<string>, the symbols of each composition.
         fractions: (n,) list<double>, their atomic fractions in the same order.
 
@@ -163,28 +167,30 @@ def compute_for(
 
 
 def deprecate(lake: Lake, label: str, reason: str | None, *, newest: bool = False) -> None:
-    """Mark one version as not to be used any more, or with no reason take the mark away.
+    """Mark one version as deprecated; without a reason, remove the mark.
 
     It stays readable under its full name; the bare name then means the newest version without a mark.
 
     Args:
-        lake: the store.
-        label: name and version, such as 'magpie_v1'.
-        reason: why; None lifts the mark.
-        newest: needed where the version is the one that the bare name means now.
+        lake: The store.
+        label: Name and version, such as 'magpie_v1'.
+        reason: Why; None lifts the mark.
+        newest: Required where the version is the one that the bare name means now.
 
     Raises:
-        InputError: no such version, or it is the one in use and `newest` was not said.
+        InputError: There is no such version, or it is the one in use and `newest` is false.
     """
     with lake.commit(f"{'deprecate' if reason else 'restore'} features {label}") as transaction:
         con = transaction.con
-        known = versions(con)
-        if label not in known:
-            raise InputError(f"{label!r} is no version of a feature set; there are: {', '.join(known) or 'none yet'}")
-        name, version = known[label]["name"], known[label]["version"]
-        if reason and not newest and known[label]["deprecated"] is None and _newest(known, name) is known[label]:
+        rows = versions(con)
+        if label not in rows:
             raise InputError(
-                f"{label} is the version that {name!r} means; deprecate it with --newest if that is what you want"
+                f"{label!r} is not a version of a feature set; the store has: {', '.join(rows) or 'none yet'}"
+            )
+        name, version = rows[label]["name"], rows[label]["version"]
+        if reason and not newest and rows[label]["deprecated"] is None and _newest(rows, name) is rows[label]:
+            raise InputError(
+                f"{label} is the version that {name!r} stands for; to deprecate it nevertheless, add --newest"
             )
         con.execute(
             "UPDATE feature_sets SET deprecated = ? WHERE name = ? AND version = ? AND deprecated IS DISTINCT FROM ?",
@@ -196,7 +202,7 @@ def latest_version(con: duckdb.DuckDBPyConnection, name: str) -> int:
     """The newest version of a feature set that is not deprecated.
 
     Raises:
-        InputError: the set was never materialised, or all its versions are deprecated; the message says which.
+        InputError: The set was never materialized, or all its versions are deprecated; the message says which.
     """
     return int(_newest(versions(con), name)["version"])
 
@@ -205,19 +211,19 @@ def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, 
     """Table names without schema: 'magpie' becomes 'magpie_v3', its newest version; 'magpie_v2' stays.
 
     Raises:
-        InputError: there is no such feature set or version.
+        InputError: There is no such feature set or version.
     """
     return tuple(resolved(con, names))
 
 
 def resolved(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
     """As `resolve`, with the `feature_sets` row of each."""
-    known = versions(con, "* EXCLUDE (created_at)")  # to read a time, Arrow would import pandas (0.2 s)
-    found: dict[str, Mapping[str, Any]] = {}
+    rows = versions(con, "* EXCLUDE (created_at)")  # to read a time, Arrow would import pandas (0.2 s)
+    chosen: dict[str, Mapping[str, Any]] = {}
     for name in names:
-        row = known[name] if name in known else _newest(known, name)
-        found[f"{row['name']}_v{row['version']}"] = row
-    return found
+        row = rows[name] if name in rows else _newest(rows, name)
+        chosen[f"{row['name']}_v{row['version']}"] = row
+    return chosen
 
 
 def versions(con: duckdb.DuckDBPyConnection, columns: str = "*") -> dict[str, dict[str, Any]]:
@@ -236,28 +242,28 @@ def failure_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def failure_reasons(lake: Lake, name: str, version: int) -> dict[str, int]:
     """Why entities could not be described by a version, the most frequent reason first."""
     with lake.reader() as con:
-        found = con.execute(
+        counts = con.execute(
             "SELECT reason, count(*) AS n FROM feature_failures WHERE name = ? AND version = ? "
             "GROUP BY reason ORDER BY n DESC, reason",
             [name, version],
         ).fetchall()
-    return dict(found)
+    return dict(counts)
 
 
-def _newest(known: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    named = [row for row in known.values() if row["name"] == name]
+def _newest(rows: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    named = [row for row in rows.values() if row["name"] == name]
     if not named:
-        names = dict.fromkeys(row["name"] for row in known.values())
-        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(names) or 'none yet'}")
-    usable = [row for row in named if row.get("deprecated") is None]  # a snapshot of before knows no such column
+        names = dict.fromkeys(row["name"] for row in rows.values())
+        raise InputError(f"no feature set {name!r} in the store; it has: {', '.join(names) or 'none yet'}")
+    usable = [row for row in named if row.get("deprecated") is None]  # an older snapshot lacks the column
     if not usable:
         listed = ", ".join(f"{name}_v{row['version']}" for row in named)
         raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
     return usable[-1]
 
 
-def _version_with(con: duckdb.DuckDBPyConnection, name: str, wanted: str) -> int | None:
-    row = con.execute("SELECT version FROM feature_sets WHERE name = ? AND signature = ?", [name, wanted]).fetchone()
+def _version_with(con: duckdb.DuckDBPyConnection, name: str, signature: str) -> int | None:
+    row = con.execute("SELECT version FROM feature_sets WHERE name = ? AND signature = ?", [name, signature]).fetchone()
     return int(row[0]) if row else None
 
 
@@ -266,31 +272,32 @@ def _missing(
 ) -> pa.Table:
     """The entities to describe, each with its key, its inputs and the hash of these."""
     entity = ENTITIES[feature_set.entity]
-    given = f"SELECT {entity.key}, {', '.join(entity.inputs)} FROM {entity.relation}"
+    inputs = f"SELECT {entity.key}, {', '.join(entity.inputs)} FROM {entity.relation}"
     with lake.reader() as con:
         if snapshot is not None:
             with lake.reader(snapshot) as then:
-                con.register("entities_then", then.execute(given).to_arrow_table())
-            given = "FROM entities_then"
+                con.register("entities_then", then.execute(inputs).to_arrow_table())
+            inputs = "FROM entities_then"
         joins = ""
         if version is not None:
             joins = f"ANTI JOIN features.{feature_set.name}_v{version} f ON f.{entity.key} = e.{entity.key}"
         if version is not None and not retry:
             joins += (
-                f" ANTI JOIN (FROM feature_failures WHERE name = '{feature_set.name}' AND version = {version}) x "
+                f" ANTI JOIN (FROM feature_failures WHERE name = {literal(feature_set.name)} "
+                f"AND version = {version}) x "
                 f"ON x.entity_id = e.{entity.key} AND x.input_hash IS NOT DISTINCT FROM e.input_hash"
             )
         content = ", ".join(f"{name}::VARCHAR" for name in entity.inputs)
         return con.execute(
-            f"SELECT e.* FROM (SELECT *, md5(concat_ws(chr(31), {content})) AS input_hash FROM ({given})) e {joins} "
+            f"SELECT e.* FROM (SELECT *, md5(concat_ws(chr(31), {content})) AS input_hash FROM ({inputs})) e {joins} "
             f"ORDER BY e.{entity.key}"
         ).to_arrow_table()
 
 
 def _write(
-    lake: Lake, feature_set: FeatureSet, wanted: str, chunk: pa.Table, matrix: Matrix, reasons: list[str | None]
+    lake: Lake, feature_set: FeatureSet, current: str, chunk: pa.Table, matrix: Matrix, reasons: list[str | None]
 ) -> tuple[int, int]:
-    """Commit a chunk, without the rows that another writer was quicker with. Returns how many were added and failed."""
+    """Commit a chunk, without the rows that another writer has added meanwhile; how many were added and failed."""
     key = ENTITIES[feature_set.entity].key
     done = np.array([reason is None for reason in reasons], dtype=bool)
     rows = pa.table(
@@ -298,11 +305,11 @@ def _write(
         names=[key, *(column.name for column in feature_set.columns)],
     )
     failures = chunk.select([key, "input_hash"]).filter(pa.array(~done)).to_pylist()
-    with lake.commit(f"materialise features {feature_set.name}") as transaction:
+    with lake.commit(f"materialize features {feature_set.name}") as transaction:
         con = transaction.con
-        version = _version_with(con, feature_set.name, wanted)
+        version = _version_with(con, feature_set.name, current)
         if version is None:
-            version = _register(transaction, feature_set, wanted)
+            version = _register(transaction, feature_set, current)
         table = f"features.{feature_set.name}_v{version}"
         con.register("described", rows)
         added = con.execute(f"INSERT INTO {table} BY NAME FROM described ANTI JOIN {table} USING ({key})").fetchone()
@@ -337,12 +344,12 @@ def _count(lake: Lake, label: str) -> int:
     """Bring the statistics of a version up to date; returns its rows."""
     with lake.reader() as con:
         row = versions(con)[label]
-        counted = con.execute(f"SELECT min(rows) FROM statistics WHERE subject = '{label}'").fetchone()
+        counted = con.execute(f"SELECT min(rows) FROM statistics WHERE subject = {literal(label)}").fetchone()
         if counted is not None and counted[0] == row["rows"]:
             return int(row["rows"])
-        found = of_features(decoded(con, lake.root, label), label, row["columns"])
+        summary = of_features(decoded(con, lake.root, label), label, row["columns"])
     with lake.commit(f"statistics of features {label}") as transaction:
-        record(transaction, label, found)
+        record(transaction, label, summary)
     return int(row["rows"])
 
 
@@ -350,7 +357,7 @@ def _contiguous(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _register(transaction: Transaction, feature_set: FeatureSet, wanted: str) -> int:
+def _register(transaction: Transaction, feature_set: FeatureSet, current: str) -> int:
     con = transaction.con
     row = con.execute(
         "SELECT coalesce(max(version), 0) + 1 FROM feature_sets WHERE name = ?", [feature_set.name]
@@ -358,10 +365,9 @@ def _register(transaction: Transaction, feature_set: FeatureSet, wanted: str) ->
     assert row is not None
     version = int(row[0])
     table = f"features.{feature_set.name}_v{version}"
-    columns = ", ".join(f'"{column.name}" DOUBLE' for column in feature_set.columns)
+    columns = ", ".join(f"{identifier(column.name)} DOUBLE" for column in feature_set.columns)
     con.execute(f"CREATE TABLE {table} ({ENTITIES[feature_set.entity].key} VARCHAR, {columns})")
-    description = feature_set.description.replace("'", "''")
-    con.execute(f"COMMENT ON TABLE {table} IS '{description}'")
+    con.execute(f"COMMENT ON TABLE {table} IS {literal(feature_set.description)}")
     for column in feature_set.columns:
         con.execute(create_column_comment(table, column))
     registered_row = {
@@ -369,7 +375,7 @@ def _register(transaction: Transaction, feature_set: FeatureSet, wanted: str) ->
         "version": version,
         "entity": feature_set.entity,
         "columns": [column.name for column in feature_set.columns],
-        "signature": wanted,
+        "signature": current,
         "parameters": json.dumps(dict(feature_set.parameters), sort_keys=True),
         "created_snapshot": current_snapshot(con),
         "rows": 0,

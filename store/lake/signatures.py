@@ -17,7 +17,7 @@ from typing import Any
 
 
 def signature(*parts: Any) -> str:
-    """SHA-256 of JSON-serialisable parts."""
+    """SHA-256 of JSON-serializable parts."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

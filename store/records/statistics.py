@@ -1,4 +1,4 @@
-"""How columns are distributed: counted at each materialisation and refresh, and held against an earlier snapshot.
+"""How columns are distributed: counted at each materialization and refresh, and held against an earlier snapshot.
 
 The table `statistics` holds the present state; what it was at a release is read at the release's snapshot. Not here:
 the validation of values (`pipelines.ingest.validating.validation`).

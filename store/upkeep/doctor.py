@@ -207,7 +207,7 @@ def _counts(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
                 "features",
                 True,
                 f"features.{name}_v{version} holds {counted:,} rows, and feature_sets says {rows:,}",
-                _RESTORE.format(f"drop its rows and materialise {name} again"),
+                _RESTORE.format(f"drop its rows and materialize {name} again"),
             )
 
 

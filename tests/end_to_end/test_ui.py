@@ -99,7 +99,7 @@ def ui(small: Workplace) -> Iterator[Ui]:
         yield served
 
 
-def test_what_the_command_did_is_shown_as_materialised_and_checked(ui: Ui) -> None:
+def test_what_the_command_did_is_shown_as_materialized_and_checked(ui: Ui) -> None:
     nodes = {"/".join(node["assetKey"]["path"]): node for node in ui.ask(ASSETS)["assetNodes"]}
     chain = {
         "observations/refractiveindex_info", "observations/ricci_transport", "materials", "features/magpie",

@@ -50,8 +50,8 @@ def update(home: Path, pristine: Path, tmp_path: Path) -> Update:
     return update
 
 
-def materialised() -> list[tuple[str, int, int]]:
-    """Of each materialisation, the newest first: run, observations, and how many of them are new."""
+def materialized() -> list[tuple[str, int, int]]:
+    """Of each materialization, the newest first: run, observations, and how many of them are new."""
     with dg.DagsterInstance.get() as instance:
         records = instance.fetch_materializations(KEY, limit=10).records
     found = []
@@ -70,15 +70,15 @@ def versions() -> set[str]:
 def test_what_did_not_change_is_recorded_without_a_run(update) -> None:
     assert update(GOOD) == {}
     assert update(GOOD) == {}
-    (second, rows, added), (first, *_) = materialised()
+    (second, rows, added), (first, *_) = materialized()
     assert first
     assert not second
     assert (rows, added) == (3, 0)
     assert len(versions()) == 1
     assert update(["GaN,3.39", *GOOD[1:]]) == {}
-    assert materialised()[0][1:] == (3, 1)
+    assert materialized()[0][1:] == (3, 1)
     assert update(["GaN,3.39", *GOOD[1:]]) == {}
-    assert materialised()[0][1:] == (3, 0)
+    assert materialized()[0][1:] == (3, 0)
     assert len(versions()) == 2
 
 
@@ -88,7 +88,7 @@ def test_another_dagster_learns_of_a_source_that_did_not_change(update, home: Pa
         if kept.is_dir():
             shutil.rmtree(kept)
     update(GOOD)
-    ((run, rows, added),) = materialised()
+    ((run, rows, added),) = materialized()
     assert run
     assert (rows, added) == (3, 0)
 
@@ -125,7 +125,7 @@ def test_a_source_without_its_file_or_with_a_broken_contract_costs_no_other(upda
     assert "broken.yaml can't be read" in failed["broken"]
     assert "holds no file" in failed["bare"]
     assert f"file {folder / 'gone.csv'} does not exist" in failed["gone"]
-    assert materialised()[0][1:] == (1, 1)
+    assert materialized()[0][1:] == (1, 1)
     with pytest.raises(InputError, match=r"gone\.csv does not exist"):
         bring_up_to_date(["gone"])
     with pytest.raises(InputError, match=r"broken\.yaml can't be read"):

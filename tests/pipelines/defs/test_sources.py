@@ -18,7 +18,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def materialise(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def materialize(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Run the asset of the lab's source on these rows."""
     monkeypatch.setenv("MATSTRATA_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("MATSTRATA_CONTRACTS", str(tmp_path / "contracts"))
@@ -26,7 +26,7 @@ def materialise(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder.mkdir()
     (folder / "lab.yaml").write_text(CONTRACT, encoding="utf-8")
 
-    def materialise(rows: list[str]) -> dg.ExecuteInProcessResult:
+    def materialize(rows: list[str]) -> dg.ExecuteInProcessResult:
         (folder / "lab.csv").write_text("\n".join(["formula,gap", *rows]) + "\n", encoding="utf-8")
         asset = observations_asset(get_contract("lab"))
         with dg.DagsterInstance.ephemeral() as instance:
@@ -34,11 +34,11 @@ def materialise(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 [asset], resources={"store": StoreResource()}, instance=instance, raise_on_error=False
             )
 
-    return materialise
+    return materialize
 
 
-def test_a_sound_source_passes_its_checks(materialise) -> None:
-    done = materialise(["GaN,3.4", "Xx,1"])
+def test_a_sound_source_passes_its_checks(materialize) -> None:
+    done = materialize(["GaN,3.4", "Xx,1"])
     assert done.success
     checks = {check.check_name: check.passed for check in done.get_asset_check_evaluations()}
     assert checks == {"conservation": True, "validation": True, "drift": True}
@@ -49,8 +49,8 @@ def test_a_sound_source_passes_its_checks(materialise) -> None:
     [([f"GaN{i},{1000 + i}" for i in range(1, 40)], "table.plausible_unit"), (["GaN,-3"], "value.out_of_bounds")],
     ids=["the source", "each record"],
 )
-def test_a_refused_source_fails_its_validation_and_shows_why(materialise, rows: list[str], rule_id: str) -> None:
-    done = materialise(rows)
+def test_a_refused_source_fails_its_validation_and_shows_why(materialize, rows: list[str], rule_id: str) -> None:
+    done = materialize(rows)
     assert not done.success
     (check,) = done.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("validation", False)

@@ -16,7 +16,7 @@ from matstrata.store.citations import cite
 from matstrata.store.datasets import named as datasets
 from matstrata.store.datasets.labelled import Request
 from matstrata.store.datasets.training_sets import TrainingSet, freeze, read_frozen, select, training_set_path
-from matstrata.store.features.sets import materialise
+from matstrata.store.features.sets import materialize
 from matstrata.store.records.materials import update_materials
 
 REQUEST = Request.of("band_gap", ["stoichiometry"])
@@ -39,7 +39,7 @@ def filled(lake, put):
         citation="@misc{dft}",
     )
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     return lake
 
 
@@ -77,7 +77,7 @@ def test_what_was_frozen_comes_back_after_the_store_has_moved_on(filled, put):
         put("lab", [*shuffled, (f"n{i}", "ZnO", 3.3 + i, UV)], policy="mean")
         put("dft", [("d1", "GaN", 1.8 + i, PBE)], kind="computation", method="PBE")
         update_materials(filled)
-        materialise(filled, get_feature_set("stoichiometry"))
+        materialize(filled, get_feature_set("stoichiometry"))
     with filled.commit("maintenance") as transaction:
         transaction.con.execute("CALL ducklake_flush_inlined_data('lake')")
         transaction.con.execute("CALL ducklake_merge_adjacent_files('lake')")

@@ -12,7 +12,7 @@ from matstrata.store import FeatureStore
 from matstrata.store.datasets import named as datasets
 from matstrata.store.datasets.labelled import Request
 from matstrata.store.features import decoded
-from matstrata.store.features.sets import materialise
+from matstrata.store.features.sets import materialize
 from matstrata.store.records.materials import update_materials
 from matstrata.store.upkeep.backup import backup
 from matstrata.store.upkeep.doctor import examine
@@ -25,7 +25,7 @@ def copies(lake, put, monkeypatch):
     monkeypatch.setattr(decoded, "WORTH", 1)
     put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1)])
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     return lake.root / decoded.FOLDER
 
 
@@ -41,7 +41,7 @@ def described(lake, as_of=None) -> pa.Table:
     return answer
 
 
-def test_what_was_materialised_is_mapped_and_not_made_again(lake, copies):
+def test_what_was_materialized_is_mapped_and_not_made_again(lake, copies):
     (copy,) = copies.iterdir()
     made = copy.stat().st_mtime_ns
     assert described(lake)["reason"].null_count == 3
@@ -52,7 +52,7 @@ def test_a_copy_is_of_one_state_of_the_table(lake, copies, put):
     before = lake.snapshot()
     put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1), ("3", "InP", 1.3)])
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     (newest,) = copies.iterdir()
     assert described(lake)["reason"].null_count == 4
     assert described(lake, as_of=before)["reason"].null_count == 3
@@ -100,7 +100,7 @@ def test_the_doctor_finds_a_copy_with_a_changed_byte(lake, copies, put, at_a_rel
         before = lake.snapshot()
         put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1), ("3", "InP", 1.3)])
         update_materials(lake)
-        materialise(lake, get_feature_set("stoichiometry"))
+        materialize(lake, get_feature_set("stoichiometry"))
         described(lake, as_of=before)
     (copy,) = copies.iterdir()
     assert examine(lake).healthy

@@ -17,7 +17,7 @@ from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import Column
 from matstrata.store import FeatureStore
 from matstrata.store.features import sets
-from matstrata.store.features.sets import FeatureSet, latest_version, materialise, resolve
+from matstrata.store.features.sets import FeatureSet, latest_version, materialize, resolve
 from matstrata.store.records.materials import update_materials
 
 CODE = 'def sizes(lists):\n    """How many."""\n    return [len(x) for x in lists]\n'
@@ -79,15 +79,15 @@ pytestmark = pytest.mark.usefixtures("materials")
 
 
 def test_every_material_gets_its_descriptors(lake, make):
-    done = materialise(lake, make())
+    done = materialize(lake, make())
     assert (done.label, done.computed, done.failed, done.rows) == ("sizes_v1", 3, 0, 3)
     assert table(lake, "sizes_v1") == {"GaN": (0.5, 2.0), "Fe2O3": (0.6, 2.0), "Si": (1.0, 1.0)}
 
 
 def test_a_second_time_nothing_is_computed(lake, make):
     counter = Counter()
-    first = materialise(lake, make(counter))
-    again = materialise(lake, make(counter))
+    first = materialize(lake, make(counter))
+    again = materialize(lake, make(counter))
     assert len(counter.asked) == 1
     assert (again.version, again.computed, again.rows, again.snapshot) == (1, 0, 3, first.snapshot)
     assert lake.snapshot() == first.snapshot
@@ -95,21 +95,21 @@ def test_a_second_time_nothing_is_computed(lake, make):
 
 def test_only_new_materials_are_computed(lake, make, put):
     counter = Counter()
-    materialise(lake, make(counter))
+    materialize(lake, make(counter))
     put("other", [("r1", "InP", 1.3), ("r2", "GaN", 3.4)])
     update_materials(lake)
-    done = materialise(lake, make(counter))
+    done = materialize(lake, make(counter))
     assert counter.asked == [["Fe-O", "Ga-N", "Si"], ["In-P"]]
     assert (done.version, done.computed, done.rows) == (1, 1, 4)
 
 
 def test_a_material_that_vanishes_and_returns_is_not_computed_again(lake, make, put):
     counter = Counter()
-    materialise(lake, make(counter))
+    materialize(lake, make(counter))
     for rows in ([("r1", "GaN", 3.4)], [("r1", "GaN", 3.4), ("r3", "Si", 1.1)]):
         put("lab", rows)
         update_materials(lake)
-        assert materialise(lake, make(counter)).computed == 0
+        assert materialize(lake, make(counter)).computed == 0
     assert len(counter.asked) == 1
 
 
@@ -127,11 +127,11 @@ def test_a_material_that_vanishes_and_returns_is_not_computed_again(lake, make, 
 )
 def test_the_version_rises_when_results_could_differ(lake, make, change):
     sound = {"data": "Ga,31\nN,7\n"}
-    assert materialise(lake, make(**sound)).version == 1
-    done = materialise(lake, make(**sound | change))
+    assert materialize(lake, make(**sound)).version == 1
+    done = materialize(lake, make(**sound | change))
     assert (done.version, done.computed) == (2, 3)
     assert len(table(lake, "sizes_v1")) == len(table(lake, "sizes_v2")) == 3
-    assert materialise(lake, make(**sound)).version == 1, "what was computed once is found again"
+    assert materialize(lake, make(**sound)).version == 1, "what was computed once is found again"
 
 
 @pytest.mark.parametrize(
@@ -146,26 +146,26 @@ def test_the_version_rises_when_results_could_differ(lake, make, change):
     ids=["docstring", "comment", "layout", "description", "definition"],
 )
 def test_the_version_stays_when_results_stay(lake, make, change):
-    materialise(lake, make())
-    done = materialise(lake, make(**change))
+    materialize(lake, make())
+    done = materialize(lake, make(**change))
     assert (done.version, done.computed) == (1, 0)
 
 
 def test_a_failure_has_a_reason_and_is_not_tried_again(lake, make):
     counter = Counter(refuse="Si")
-    done = materialise(lake, make(counter))
+    done = materialize(lake, make(counter))
     assert (done.computed, done.failed, done.rows) == (2, 1, 2)
     with lake.reader() as con:
         failures = con.execute("SELECT name, version, entity_id, reason FROM feature_failures").fetchall()
     assert failures == [("sizes", 1, "Si", "no data for Si")]
     before = lake.snapshot()
-    assert materialise(lake, make(counter)).computed == 0
+    assert materialize(lake, make(counter)).computed == 0
     assert (len(counter.asked), lake.snapshot()) == (1, before)
 
 
 def test_a_new_version_tries_again(lake, make):
-    materialise(lake, make(Counter(refuse="Si")))
-    done = materialise(lake, make(parameters={"fixed": True}))
+    materialize(lake, make(Counter(refuse="Si")))
+    done = materialize(lake, make(parameters={"fixed": True}))
     assert (done.version, done.computed, done.failed) == (2, 3, 0)
 
 
@@ -175,13 +175,13 @@ def test_a_crash_while_computing_leaves_the_store_as_it_was(lake, make):
 
     before = lake.snapshot()
     with pytest.raises(MemoryError):
-        materialise(lake, make(compute))
+        materialize(lake, make(compute))
     assert lake.snapshot() == before
-    assert materialise(lake, make()).version == 1
+    assert materialize(lake, make()).version == 1
 
 
 def test_columns_carry_definition_and_unit(lake, make):
-    materialise(lake, make())
+    materialize(lake, make())
     with lake.reader() as con:
         comments = con.execute(
             "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'sizes_v1' AND comment IS NOT NULL"
@@ -190,7 +190,7 @@ def test_columns_carry_definition_and_unit(lake, make):
 
 
 def test_the_register(lake, make):
-    materialise(lake, make(parameters={"b": 1, "a": 2}))
+    materialize(lake, make(parameters={"b": 1, "a": 2}))
     with lake.reader() as con:
         (row,) = con.execute("FROM feature_sets").to_arrow_table().to_pylist()
     assert (row["name"], row["version"], row["entity"], row["rows"]) == ("sizes", 1, "material", 3)
@@ -200,12 +200,12 @@ def test_the_register(lake, make):
 
 def test_names_become_versions(lake, make):
     for parameters in ({}, {"a": 1}):
-        materialise(lake, make(parameters=parameters))
+        materialize(lake, make(parameters=parameters))
     with lake.reader() as con:
         assert latest_version(con, "sizes") == 2
         assert resolve(con, ["sizes", "sizes_v1"]) == ("sizes_v2", "sizes_v1")
         for unknown in ("magpie", "sizes_v3", "sizes_v", "sizes'; --"):
-            with pytest.raises(InputError, match="there are: sizes"):
+            with pytest.raises(InputError, match="it has: sizes"):
                 resolve(con, [unknown])
 
 
@@ -216,24 +216,24 @@ def test_before_the_first_set(lake):
 
 def test_a_library_that_changes_values_counts(lake, make, monkeypatch):
 
-    assert materialise(lake, make(libraries=("numpy",))).version == 1
-    assert materialise(lake, make(libraries=("numpy",))).computed == 0
+    assert materialize(lake, make(libraries=("numpy",))).version == 1
+    assert materialize(lake, make(libraries=("numpy",))).computed == 0
     monkeypatch.setattr(sets, "installed_version", lambda library: "99.0")
-    assert materialise(lake, make(libraries=("numpy",))).version == 2
+    assert materialize(lake, make(libraries=("numpy",))).version == 2
 
 
 def test_a_failure_is_tried_again_when_its_inputs_change_or_when_told_to(lake, make):
     counter = Counter(refuse="Si")
-    materialise(lake, make(counter))
+    materialize(lake, make(counter))
     with lake.commit("other inputs") as transaction:
         transaction.con.execute(
             "UPDATE materials SET fractions = [0.5, 0.5], elements = ['Si', 'C'] WHERE material_id = 'Si'"
         )
-    assert (materialise(lake, make(counter)).failed, counter.asked[-1]) == (1, ["Si-C"])
-    assert materialise(lake, make(counter)).failed == 0, "not a third time"
-    assert materialise(lake, make(counter), retry=True).failed == 1
+    assert (materialize(lake, make(counter)).failed, counter.asked[-1]) == (1, ["Si-C"])
+    assert materialize(lake, make(counter)).failed == 0, "not a third time"
+    assert materialize(lake, make(counter), retry=True).failed == 1
     counter.refuse = ""
-    assert materialise(lake, make(counter), retry=True).computed == 1
+    assert materialize(lake, make(counter), retry=True).computed == 1
     with lake.reader() as con:
         assert con.execute("SELECT count(*) FROM feature_failures").fetchone() == (0,)
 
@@ -242,8 +242,8 @@ def test_what_an_earlier_snapshot_held_can_be_described(lake, make, put):
     then = lake.snapshot()
     put("lab", [("r1", "GaN", 3.4)])
     update_materials(lake)
-    assert materialise(lake, make()).rows == 1
-    done = materialise(lake, make(), snapshot=then)
+    assert materialize(lake, make()).rows == 1
+    done = materialize(lake, make(), snapshot=then)
     assert (done.computed, done.rows, done.version) == (2, 3, 1)
 
 
@@ -258,7 +258,7 @@ def test_structures_are_described_by_their_own_ids(lake, make):
                 "INSERT INTO structures (structure_id, material_id, volume_per_atom) VALUES (?, ?, ?)",
                 [name, material, volume],
             )
-    done = materialise(lake, make(compute, entity="structure"))
+    done = materialize(lake, make(compute, entity="structure"))
     assert done.rows == 2
     with FeatureStore.open(lake.root) as store:
         found = store.features_for(["s2", "GaN", "s1"], ["sizes"]).table
@@ -280,7 +280,7 @@ def compute(elements, fractions):
     return np.array([[float(len(x))] for x in fractions.to_pylist()]).reshape(-1, 1), [None] * len(fractions)
 columns = (Column("count", "double", "number of elements", "1"),)
 print("ready", flush=True)
-f.materialise(Lake(Path(sys.argv[1])), f.FeatureSet("killed", "one number", columns, compute, ()))
+f.materialize(Lake(Path(sys.argv[1])), f.FeatureSet("killed", "one number", columns, compute, ()))
 """
 
 

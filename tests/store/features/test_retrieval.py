@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS, get_feature_set
 from matstrata.schemas.errors import InputError
 from matstrata.store import FeatureStore
-from matstrata.store.features.sets import deprecate, materialise
+from matstrata.store.features.sets import deprecate, materialize
 from matstrata.store.lake.as_of import resolve_as_of
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.materials import update_materials
@@ -42,7 +42,7 @@ def filled(pristine, tmp_path_factory) -> Lake:
     lake = Lake(shutil.copytree(pristine, tmp_path_factory.mktemp("filled") / "store"))
     _observe(lake, {"GaN": 3.4, "Fe2O3": 2.2, "Si": 1.1, "Nh2O": 0.5})
     for name in FEATURE_SETS:
-        materialise(lake, get_feature_set(name))
+        materialize(lake, get_feature_set(name))
     return lake
 
 
@@ -115,7 +115,7 @@ def test_new_materials_get_what_they_would_get_in_the_store(filled, tmp_path):
     lake = Lake(shutil.copytree(filled.root, tmp_path / "later"))
     _observe(lake, {"InP": 1.3, "NNh3": 1.0}, source="other")
     for name in FEATURE_SETS:
-        materialise(lake, get_feature_set(name))
+        materialize(lake, get_feature_set(name))
     with FeatureStore.open(lake.root) as store:
         after = store.features_for(["InP", "Nh3N", "GaN"], ["magpie", "stoichiometry"])
     assert before.table.equals(after.table)
@@ -173,7 +173,7 @@ def test_requests_that_make_no_sense(filled, entities, names):
 
 @pytest.mark.parametrize("wrong", [{"features": "magpie"}, {"sources": "lab"}, {"kinds": "experiment"}])
 def test_one_text_is_no_list_of_names(filled, wrong):
-    with FeatureStore.open(filled.root) as store, pytest.raises(InputError, match="is a list, not one text"):
+    with FeatureStore.open(filled.root) as store, pytest.raises(InputError, match="must be a list, not a single text"):
         store.training_set(**{"property": "band_gap", "features": ["magpie"]} | wrong)
 
 
@@ -181,7 +181,7 @@ def test_two_versions_of_a_set_side_by_side(filled, tmp_path):
     import shutil
 
     lake = Lake(shutil.copytree(filled.root, tmp_path / "two"))
-    materialise(lake, replace(get_feature_set("stoichiometry"), parameters={"new": True}))
+    materialize(lake, replace(get_feature_set("stoichiometry"), parameters={"new": True}))
     with FeatureStore.open(lake.root) as store:
         both = store.features_for(["GaN"], ["stoichiometry_v1", "stoichiometry"])
         assert both.features == ("stoichiometry_v1", "stoichiometry_v2")
@@ -205,12 +205,12 @@ def test_two_versions_of_a_set_side_by_side(filled, tmp_path):
 
 def test_a_later_correction_never_leaks_back(lake):
     _observe(lake, {"GaN": 3.4, "Si": 1.1})
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     then, moment = lake.snapshot(), datetime.now(UTC)
     with lake.commit("release") as transaction:
         transaction.con.execute("INSERT INTO releases VALUES ('spring', ?, 'first', now())", [then])
     _observe(lake, {"GaN": 3.2, "InP": 1.3})
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     with FeatureStore.open(lake.root) as store:
 
         def known(as_of=None) -> dict[str, float]:
@@ -273,7 +273,7 @@ def test_labels_without_a_described_material_stay(filled, tmp_path):
             {"material_id": "Si", "source": "lab"},
         ]
         assert [reason for reason in both.table["reason"].to_pylist() if reason] == [
-            "not described by magpie_v1 yet",
+            "magpie_v1 has no row for it yet",
             "magpie_v1: no Magpie data for element Nh",
         ]
         assert len(store.training_set(property="band_gap", features=["magpie"], sources=["other:UV"])) == 2

@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 
 from matstrata.pipelines.descriptors.registry import get_feature_set
 from matstrata.schemas.tables import Column
-from matstrata.store.features.sets import FeatureSet, materialise
+from matstrata.store.features.sets import FeatureSet, materialize
 from matstrata.store.records.materials import update_materials
 from matstrata.store.records.statistics import distance, drift, last_release, statistics, summarise
 
@@ -57,7 +57,7 @@ def test_a_source_that_moved_is_seen_and_its_features_too(lake, put):
     values = np.linspace(0, 3, 200)
     put("lab", gaps(values))
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     assert drift(lake, "lab") == []
     with lake.reader() as con:
         assert last_release(con) is None
@@ -76,7 +76,7 @@ def test_a_source_that_moved_is_seen_and_its_features_too(lake, put):
 
     put("lab", [(f"n{i}", f"Al{i + 1}Mg2N5O7", 1.0, UV) for i in range(400)])
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     worst = drift(lake, "stoichiometry_v1")[0]
     assert worst.drifted
     release(lake, "autumn")
@@ -96,9 +96,9 @@ def test_a_new_version_is_compared_with_the_newest_of_the_release(lake, put):
     put("lab_v2", gaps(range(20)))
     update_materials(lake)
     for by in (0, 7):
-        materialise(lake, shifted(by))
+        materialize(lake, shifted(by))
     release(lake, "spring")
-    materialise(lake, shifted(8))
+    materialize(lake, shifted(8))
     put("lab_v3", gaps(range(100, 120)))
     found = {each.subject: (each.reference, each.drifted) for each in drift(lake)}
     assert found == {
@@ -114,11 +114,11 @@ def test_a_new_version_is_compared_with_the_newest_of_the_release(lake, put):
 def test_lost_statistics_are_made_again(lake, put):
     put("lab", gaps([1, 2, 3]))
     update_materials(lake)
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     with lake.commit("a crash between two commits") as transaction:
         transaction.con.execute("DELETE FROM statistics WHERE subject = 'stoichiometry_v1'")
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     assert {row["rows"] for row in statistics(lake, "stoichiometry_v1")} == {3}
     before = lake.snapshot()
-    materialise(lake, get_feature_set("stoichiometry"))
+    materialize(lake, get_feature_set("stoichiometry"))
     assert lake.snapshot() == before

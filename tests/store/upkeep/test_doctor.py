@@ -16,7 +16,7 @@ from matstrata.schemas.errors import InputError, WorkError
 from matstrata.schemas.tables import TABLES
 from matstrata.store import models
 from matstrata.store.datasets.training_sets import freeze, select
-from matstrata.store.features.sets import materialise
+from matstrata.store.features.sets import materialize
 from matstrata.store.lake.hashes import recorded_hashes
 from matstrata.store.lake.inventory import data_files
 from matstrata.store.lake.lake import Lake
@@ -49,7 +49,7 @@ def fill(lake: Lake, put: Callable[..., Refreshed]) -> None:
     rows = [(str(i), formula, i / 2, {"method": "made up"}) for i, formula in enumerate(FORMULAS)]
     put("lab", rows, [("x", "formula.syntax")])
     update_materials(lake)
-    materialise(lake, FEATURE_SETS["stoichiometry"])
+    materialize(lake, FEATURE_SETS["stoichiometry"])
     with lake.reader() as con:
         frozen = select(con, "lab", ["band_gap"], ["stoichiometry"])
     freeze(lake, "band_gap", frozen)

@@ -16,7 +16,7 @@ import pytest
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 from matstrata.schemas.errors import WorkError
 from matstrata.store.datasets.training_sets import freeze, select
-from matstrata.store.features.sets import materialise
+from matstrata.store.features.sets import materialize
 from matstrata.store.lake.extensions import connect
 from matstrata.store.lake.inventory import orphaned_files, scheduled_files, unregistered_files
 from matstrata.store.lake.lake import Lake
@@ -85,7 +85,7 @@ class TestWhatIsKept:
         formulas = ["GaN", "Si", "Ge", "AlN", "InN", "Al2O3", "ZnO", "CdS"]
         put("lab", [(str(i), formula, i / 2, {"method": "made up"}) for i, formula in enumerate(formulas)])
         update_materials(lake)
-        materialise(lake, FEATURE_SETS["stoichiometry"])
+        materialize(lake, FEATURE_SETS["stoichiometry"])
         with lake.reader() as con:
             frozen = select(con, "lab", ["band_gap"], ["stoichiometry"])
         freeze(lake, "band_gap", frozen)
