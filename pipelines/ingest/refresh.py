@@ -183,7 +183,7 @@ def examine(
         AllRefusedError: every record is refused.
         ReadError, WorkError: as `refresh_source`.
     """
-    raw = get_reader(contract.reader)(files, contract.options)
+    raw = get_reader(contract.reader).read(files, contract.options)
     observed = observe(contract, raw, spellings)
     if _is_spoilt(observed):
         raise AllRefusedError(contract, observed)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from matstrata.pipelines.ingest.drafting.names import MISSING, formula_rank, identifier_rank, is_smiles
-from matstrata.pipelines.ingest.drafting.sampling import Sample
+from matstrata.pipelines.ingest.readers import Sample
 from matstrata.schemas.composition import Composition, FormulaError, parse_formula
 
 _LOOK = 300  # different texts of a column; a few hundred tell as much as all

@@ -16,7 +16,9 @@ import yaml
 
 from matstrata.pipelines.ingest.drafting import column_roles
 from matstrata.pipelines.ingest.drafting import names as guesses
-from matstrata.pipelines.ingest.drafting.sampling import Sample, take_samples
+from matstrata.pipelines.ingest.drafting.sampling import take_samples
+from matstrata.pipelines.ingest.readers import Sample
+from matstrata.pipelines.ingest.readers.header_units import split_unit, unknown_unit
 from matstrata.schemas.contracts import SOURCE_NAME, Columns
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
@@ -318,12 +320,12 @@ def _lacking(values: Sequence[ValueGuess]) -> str:
 def _unit(name: str, property: str, texts: Sequence[str]) -> tuple[str, list[str]]:
     """The unit in which a column's numbers lie within the property's bounds: the stated one, its own, or another."""
     canonical = get_property(property).unit
-    stated = guesses.split_unit(name)[1]
+    stated = split_unit(name)[1]
     said = []
     if stated is not None and not _is_convertible(stated, canonical):
         said.append(f"column {name!r} says {stated}, which is no unit of {property} ({canonical})")
         stated = None
-    if unknown := guesses.unknown_unit(name):
+    if unknown := unknown_unit(name):
         said.append(f"column {name!r} says {unknown!r}: write that unit as pint does, if it is one")
     numbers = _numbers(texts)
     candidates = [stated] if stated else []

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from matstrata.pipelines.ingest.readers.header_units import BRACKETS, split_unit
 from matstrata.schemas.elements import SYMBOLS
 from matstrata.schemas.properties import properties
 
@@ -122,66 +123,6 @@ _ALIENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
 )
 
-_UNITS: Mapping[str, str] = MappingProxyType(
-    {
-        "ev": "eV",
-        "mev": "meV",
-        "ev/atom": "eV/atom",
-        "evatom": "eV/atom",
-        "mev/atom": "meV/atom",
-        "ev/at": "eV/atom",
-        "kj/mol": "kJ/mol",
-        "kcal/mol": "kcal/mol",
-        "ha": "hartree",
-        "hartree": "hartree",
-        "gpa": "GPa",
-        "mpa": "MPa",
-        "kpa": "kPa",
-        "pa": "Pa",
-        "kbar": "kbar",
-        "k": "kelvin",
-        "kelvin": "kelvin",
-        "cm-1": "1/cm",
-        "cm^-1": "1/cm",
-        "1/cm": "1/cm",
-        "thz": "THz",
-        "a^3": "angstrom^3",
-        "a3": "angstrom^3",
-        "a^3/atom": "angstrom^3/atom",
-        "a3/atom": "angstrom^3/atom",
-        "ang^3/atom": "angstrom^3/atom",
-        "uv/k": "uV/K",
-        "mv/k": "mV/K",
-        "v/k": "V/K",
-        "s/m": "S/m",
-        "s/cm": "S/cm",
-        "w/mk": "W/m/K",
-        "w/m/k": "W/m/K",
-        "w/(mk)": "W/m/K",
-        "g/cm3": "g/cm^3",
-        "g/cm^3": "g/cm^3",
-        "g/cc": "g/cm^3",
-        "-": "1",
-        "none": "1",
-        "unitless": "1",
-        "dimensionless": "1",
-    }
-)
-# MPa and mPa, MeV and meV: case decides, and nobody means the other one
-_AFTER_UNDERSCORE = {"ev", "mev", "gpa", "mpa", "kbar", "hartree"}
-
-OTHER_SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "eV": ("meV",),
-        "eV/atom": ("meV/atom",),
-        "GPa": ("MPa", "kbar", "Pa"),
-        "MPa": ("Pa",),
-        "1/cm": ("1/m",),
-        "uV/K": ("nV/K",),
-    }
-)
-"""Units in which values are found that don't fit into a property's bounds in its own unit."""
-
 MISSING = (
     "", "-", "--", "—", "–", "?", "na", "n/a", "n.a.", "n.a", "#n/a", "nan", "-nan", "none", "null", "nil", "missing",
     "unknown", "not available", "nd", "n.d.", "<na>", "inf", "-inf", "#div/0!", "#value!", "#ref!", "#num!", "*",
@@ -256,8 +197,6 @@ _GREEK = str.maketrans(
     }
 )
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
-_BRACKETS = re.compile(r"\s*[(\[{]\s*([^()\[\]{}]*(?:\([^()]*\))?)\s*[)\]}]\s*$")
-_AFTER_SIGN = re.compile(r"\s*[,/|]\s*([A-Za-z\u00b5\u03bc\u00c5][\w\u00c5^/*.-]*)\s*$")
 _LOGARITHM = re.compile(r"\b(log|log10|ln|lg)\b")
 
 
@@ -284,30 +223,6 @@ def words(text: str) -> str:
     return " ".join(re.split(r"[^a-z0-9]+", spelt)).strip()
 
 
-def split_unit(header: str) -> tuple[str, str | None]:
-    """A column's name without its unit, and the unit as pint writes it."""
-    for pattern in (_BRACKETS, _AFTER_SIGN):
-        match = pattern.search(header)
-        unit = _UNITS.get(_unit_key(match[1])) if match else None
-        if match and unit:
-            return header[: match.start()], unit
-    start, cut, last = header.rpartition("_") if "_" in header else header.rpartition(" ")
-    if cut and last.lower() in _AFTER_UNDERSCORE:
-        return start, _UNITS[last.lower()]
-    return header, None
-
-
-def is_unit(text: str) -> bool:
-    """Whether a text alone names a unit that we know."""
-    return _UNITS.get(_unit_key(text), "1") != "1"
-
-
-def unknown_unit(header: str) -> str | None:
-    """What stands in brackets behind a name and is no unit that we know."""
-    match = _BRACKETS.search(header)
-    return match[1] if match and split_unit(header)[1] is None and "=" not in match[1] else None
-
-
 def element_columns(headers: Sequence[str]) -> frozenset[str]:
     """Columns that hold amounts of elements: where several are called after elements, "n" is nitrogen."""
     called = frozenset(header for header in headers if words(header).capitalize() in SYMBOLS)
@@ -323,7 +238,7 @@ def guess_property(header: str, context: Sequence[str]) -> PropertyGuess:
     """
     bare = split_unit(header)[0]
     if not _LOGARITHM.search(words(bare)):
-        bare = _BRACKETS.sub("", bare) or bare  # "(fit=standard)"
+        bare = BRACKETS.sub("", bare) or bare  # "(fit=standard)"
     name = _last(bare)
     said = [word for word in name.split() if word in _METHODS]
     method = " ".join(said) or None
@@ -430,6 +345,14 @@ def _last(header: str) -> str:
     return words(parts[-1] if dotted else header) or words(header)
 
 
-def _unit_key(text: str) -> str:
-    tidy = text.replace("µ", "u").replace("μ", "u").replace("Å", "A").replace("Å", "A").replace("**", "^")
-    return tidy.replace(" ", "").replace("·", "").replace("³", "^3").replace("⁻¹", "^-1").lower()
+OTHER_SCALES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "eV": ("meV",),
+        "eV/atom": ("meV/atom",),
+        "GPa": ("MPa", "kbar", "Pa"),
+        "MPa": ("Pa",),
+        "1/cm": ("1/m",),
+        "uV/K": ("nV/K",),
+    }
+)
+"""Units in which values are found that don't fit into a property's bounds in its own unit."""

@@ -116,6 +116,26 @@ def is_archive(source: SourceFile) -> bool:
         return head[257:262] == b"ustar"
 
 
+def is_packed(source: SourceFile) -> bool:
+    """Whether the file is compressed, by gzip, bzip2 or xz.
+
+    Raises:
+        ReadError: the file is missing or empty.
+    """
+    with _open(source) as file:
+        return _packing(file) is not None
+
+
+def read_start(source: SourceFile, length: int) -> bytes:
+    """The first bytes of a file, as they are.
+
+    Raises:
+        ReadError: the file is missing or empty.
+    """
+    with _open(source) as file:
+        return _start(file, length)
+
+
 def read_members(
     source: SourceFile,
     wanted: Callable[[str], bool] | None = None,

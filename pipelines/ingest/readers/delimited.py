@@ -10,8 +10,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
@@ -19,6 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.interface import LOOK_BYTES, SAMPLE_ROWS, Look, Reader, Sample
+from matstrata.pipelines.ingest.readers.sampled_table import LAYOUT_ROWS, NUMBER, with_header
 from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
@@ -37,6 +41,9 @@ from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
 from matstrata.schemas.errors import InputError
 
 _QUOTE = '"'
+_LAYOUT_CHARACTERS = 200_000
+_DELIMITERS = (",", "\t", ";", "|")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 csv.field_size_limit(1 << 30)  # the module's own limit, 128 KB, is less than a large structure
 _MAX_LINES = 1000  # of one quoted record: an opening quote that is never closed must not swallow a file
 
@@ -214,3 +221,123 @@ def _parse_record(lines: list[str], options: _Options) -> tuple[list[str], int] 
         except csv.Error:
             return None
     return cells, used
+
+
+def sample(look: Look) -> tuple[Sample, ...]:
+    """The first rows of a text, whose encoding, delimiter, decimal sign and preamble are told by a look at them.
+
+    Raises:
+        ReadError: the file is empty, or binary.
+    """
+    content, cut = look.beginning[:LOOK_BYTES], look.cut or len(look.beginning) >= LOOK_BYTES
+    text, encoding = _decode_sample(content, look.file, cut=cut)
+    chosen: dict[str, object] = look.options
+    if encoding != "utf-8":
+        chosen["encoding"] = encoding
+    if cut:
+        text = text[: text.rfind("\n") + 1]
+    delimiter = _delimiter(text)
+    checks = (
+        [] if encoding == "utf-8" else [f"the file is no UTF-8: {encoding} is a guess, look at its special letters"]
+    )
+    if delimiter == " " and re.search(r"\S {2,}\S", text[:_LAYOUT_CHARACTERS]):
+        checks.append("columns are aligned by runs of spaces, which no reader splits: save it as CSV")
+    chosen["delimiter"] = delimiter
+    records = list(islice(_sample_records(text, delimiter), SAMPLE_ROWS + 50))
+    width = Counter(len(cells) for cells, _ in records[:LAYOUT_ROWS]).most_common(1)[0][0]
+    start = next(index for index, (cells, _) in enumerate(records) if len(cells) == width)
+    if start:
+        chosen["skip_rows"] = records[start - 1][1]
+        checks.append(f"{records[start - 1][1]} lines above the table are skipped")
+    rows = [cells for cells, _ in records[start:]]
+    ragged = sum(len(row) != width for row in rows)
+    if ragged:
+        checks.append(f"{ragged} of the first {len(rows)} rows have more or fewer than {width} cells: they are refused")
+    table = [row for row in rows if len(row) == width]
+    decimal = "," if delimiter != "," and _decimal_commas(table) else "."
+    if decimal == ",":
+        table = [[_pointed(cell) for cell in row] for row in table]
+        checks.append("numbers have decimal commas")
+    whole = not cut and len(records) < SAMPLE_ROWS + 50
+    return (replace(with_header(look.file, "delimited", chosen, table, checks, whole=whole), decimal=decimal),)
+
+
+def _decode_sample(content: bytes, file: SourceFile, *, cut: bool) -> tuple[str, str]:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\0" in content[:1000] and content[:1000].count(b"\0") * 3 > len(content[:1000]):
+        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    else:
+        encoding = _eight_bit(content, cut=cut)
+    text = content.decode(encoding, "replace").removeprefix("\ufeff")
+    if len(_CONTROL.findall(text[:_LAYOUT_CHARACTERS])) * 1000 > len(text[:_LAYOUT_CHARACTERS]):
+        raise ReadError(f"{file.name} is a binary file of unknown format; save it as CSV, Excel, JSON or Parquet")
+    if not text.strip():
+        raise ReadError(f"{file.name} is empty; there is nothing to draft from")
+    return text, encoding
+
+
+def _eight_bit(content: bytes, *, cut: bool) -> str:
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            (content[: content.rfind(b"\n") + 1] if cut else content).decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that cuts most rows into the same number of cells, the greater number if two do."""
+    best, delimiter = (0.0, 0), ","
+    for candidate in _DELIMITERS:
+        score = _regularity(text, candidate)
+        if score > best:
+            best, delimiter = score, candidate
+    if best[0] < 0.9 and _regularity(text, " ") > max(best, (0.9, 0)):
+        return " "
+    return delimiter
+
+
+def _regularity(text: str, delimiter: str) -> tuple[float, int]:
+    rows = [cells for cells, _ in islice(_sample_records(text[:_LAYOUT_CHARACTERS], delimiter), LAYOUT_ROWS)]
+    width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    return (round(count / len(rows), 2), width) if width > 1 else (0.0, 0)
+
+
+def _sample_records(text: str, delimiter: str) -> Iterator[tuple[list[str], int]]:
+    """The rows, and how many lines of the file have been used up by then."""
+    lines = io.StringIO(text, newline="")
+    if delimiter == " ":
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield line.split(), number
+        return
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for cells in reader:
+            if cells:
+                yield cells, reader.line_num
+    except csv.Error:  # an unbalanced quote: what came before it must do
+        return
+
+
+def _decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether commas stand before decimals: 1,000 alone may be a thousand, 3,4 is none, and beside 3.4 neither is."""
+    cells = [cell.strip() for row in rows[1:LAYOUT_ROWS] for cell in row if NUMBER.fullmatch(cell)]
+    return any(re.search(r",(?!\d{3}$)", cell) for cell in cells) and not any("." in cell for cell in cells)
+
+
+def _pointed(cell: str) -> str:
+    """A cell with points before its decimals, also inside a formula (Cu1,8S)."""
+    return cell if "." in cell else re.sub(r"(?<=\d),(?=\d)|^\s*,(?=\d)|(?<=\d),\s*$", ".", cell)
+
+
+READER = Reader(
+    "delimited",
+    read,
+    recognize=lambda look: not look.members,  # what is not text, `sample` refuses with a sentence
+    sample=sample,
+    suffixes=(".csv", ".tsv", ".txt", ".dat"),
+    takes_any_text=True,
+)

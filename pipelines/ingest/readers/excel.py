@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from itertools import islice
 from typing import Any
 
 from matstrata.pipelines.ingest.readers.archives import DEFAULT_LIMITS, is_archive
+from matstrata.pipelines.ingest.readers.interface import SAMPLE_ROWS, Look, Reader, Sample
+from matstrata.pipelines.ingest.readers.sampled_table import LAYOUT_ROWS, with_header
 from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
@@ -74,6 +77,39 @@ def first_rows(file: SourceFile, limit: int) -> dict[str, list[list[str]]]:
     with _workbook(file) as book:
         tables = [name for name in book.sheetnames if hasattr(book[name], "reset_dimensions")]
         return {name: list(islice(_rows(_sheet(book, name, file)), limit)) for name in tables}
+
+
+def recognize(look: Look) -> bool:
+    """Whether this is a workbook, also of a kind that can't be read: `sample` says why."""
+    return _CONTENTS in look.members or look.beginning.startswith(_COMPOUND)
+
+
+def sample(look: Look) -> tuple[Sample, ...]:
+    """The first rows of the sheet that has most.
+
+    Raises:
+        ReadError: the file is not a readable workbook, or empty.
+    """
+    file = look.file
+    found = first_rows(file, SAMPLE_ROWS + 50)
+    sheets = list(found)
+    if not any(any(row) for rows in found.values() for row in rows):
+        raise ReadError(f"{file.name} has no filled sheet; there is nothing to draft from")
+    sheet = max(sheets, key=lambda name: (sum(len(row) > 1 for row in found[name]), -sheets.index(name)))
+    rows = [row for row in found[sheet] if any(row)]
+    checks = []
+    if len(sheets) > 1:
+        checks.append(f"sheets {', '.join(map(repr, sheets))}: {sheet!r} was taken, as it has most rows")
+    common = Counter(len(row) for row in rows[:LAYOUT_ROWS]).most_common(1)[0][0]
+    start = next(index for index, row in enumerate(rows) if len(row) >= common)
+    width = len(rows[start])  # rows end with their last filled cell, so that the header may be longer than most
+    skipped = found[sheet].index(rows[start]) if start else 0
+    options: dict[str, object] = {"sheet": sheet} if len(sheets) > 1 else {}
+    if skipped:
+        options["skip_rows"] = skipped
+        checks.append(f"{skipped} rows above the table are skipped")
+    table = [row + [""] * (width - len(row)) for row in rows[start:] if len(row) <= width]
+    return (with_header(file, "excel", options, table, checks, whole=len(rows) <= SAMPLE_ROWS),)
 
 
 def _parse_options(options: Mapping[str, object]) -> _Options:
@@ -215,3 +251,6 @@ def _check_packing(file: SourceFile) -> None:
     if encrypted:
         raise ReadError(f"{file.name} is encrypted; save it without a password")
     raise ReadError(f"{file.name} is a workbook of old Excel (.xls); save it as .xlsx")
+
+
+READER = Reader("excel", read, recognize, sample, suffixes=(".xlsx", ".xlsm"))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from pathlib import PurePath
 
 import pyarrow as pa
 
 from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.interface import SAMPLE_ROWS, Look, Reader, Sample
+from matstrata.pipelines.ingest.readers.json_layout import ORIENTS, broken, find_records, flat, list_paths
 from matstrata.pipelines.ingest.readers.tables import (
     RAW_CHARACTERS,
     BadRow,
@@ -28,14 +30,11 @@ from matstrata.pipelines.ingest.readers.tables import (
     visible,
 )
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
-from matstrata.schemas.elements import SYMBOLS
 from matstrata.schemas.errors import InputError
 
-ORIENTS = ("auto", "records", "lines", "split", "columns", "index", "list")
-_INDEX = "index"  # the column of row names, where they are more than a count
-_SPLIT_KEYS = {"columns", "data", "index", "index_names", "column_names"}
-_SHOWN_KEYS = 10
 _RENAME = "in the file, or leave out options.flatten"
+_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n\0\xff\xfe"  # marks of byte order, and blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +43,6 @@ class _Options:
     flatten: bool = False
     orient: str = "auto"
     member: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What a JSON document holds.
-
-    Attributes:
-        orient: how it is laid out.
-        items: (position from 1, record); a record that is no object stays what it is, and a text is a line that is
-            no JSON.
-        names: columns that are known before any record is seen.
-    """
-
-    orient: str
-    items: Iterator[tuple[int, Any]]
-    names: tuple[str, ...] = ()
 
 
 def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecords:
@@ -86,32 +69,6 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
     return gather(files, lambda file: _read_file(file, chosen), may_differ=True)
 
 
-def find_records(text: str, name: str, path: str = "", orient: str = "auto") -> Records:
-    """The records of a document, parsed as they are asked for where it is a list or lines.
-
-    Raises:
-        ReadError: there are none, or not where `path` says; also while they are asked for, at damage further on.
-    """
-    found = _find(text, name, _Options(tuple(path.split(".")) if path else (), orient=orient))
-
-    def items() -> Iterator[tuple[int, Any]]:
-        try:
-            yield from found.items
-        except (ValueError, RecursionError) as error:
-            raise _broken(name, error) from error
-
-    return Records(found.orient, items(), found.names)
-
-
-def list_paths(text: str) -> list[str]:
-    """Where in a document lists of objects lie, as values of the option `path`; the longest list first."""
-    try:
-        found = dict(_lists(json.loads(text), ()))
-    except (ValueError, RecursionError):
-        return []
-    return sorted(found, key=lambda path: -found[path])
-
-
 def decode(content: bytes, name: str) -> str:
     """The text of a document in UTF-8, 16 or 32; bytes that are none become lone surrogates.
 
@@ -126,17 +83,6 @@ def decode(content: bytes, name: str) -> str:
     if not text.strip():
         raise ReadError(f"{name} is empty; fetch the source again, or remove the file from the contract")
     return text
-
-
-def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The record with the keys of inner objects joined by dots; structures and amounts of elements stay whole."""
-    found: dict[str, Any] = {}
-    for key, value in record.items():
-        if isinstance(value, dict) and value and not _is_whole(value):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def cell_text(value: object) -> str:
@@ -171,7 +117,7 @@ def _parse_options(options: Mapping[str, object]) -> _Options:
 
 def _read_file(file: SourceFile, options: _Options) -> FileTable:
     text = decode(read_bytes(file, options.member), file.name)
-    found = _find(text, file.name, options)
+    found = find_records(text, file.name, ".".join(options.path), options.orient)
     word = "line" if found.orient == "lines" else "row"
     columns: dict[str, list[str]] = {name: [] for name in found.names}
     numbers: list[int] = []
@@ -196,8 +142,8 @@ def _read_file(file: SourceFile, options: _Options) -> FileTable:
                 for column in columns.values():
                     if len(column) < len(numbers):
                         column.append("")
-    except (ValueError, RecursionError) as error:
-        raise _broken(file.name, error) from error
+    except RecursionError as error:
+        raise broken(file.name, error) from error
     if numbers:
         check_names(list(columns), file, _RENAME, "its records must be objects with keys")
     return FileTable(
@@ -216,169 +162,68 @@ def _fault(record: object) -> tuple[str, str] | None:
     return None
 
 
-def _find(text: str, name: str, options: _Options) -> Records:
-    if options.orient == "lines":
-        return Records("lines", _lines(text))
-    if not options.path and options.orient in {"auto", "records"} and text.lstrip().startswith("["):
-        try:
-            return Records("records", _listed(text))
-        except ValueError as error:
-            raise _broken(name, error) from error
+def recognize(look: Look) -> bool:
+    """Whether the text begins as a list or an object does."""
+    return look.beginning[:64].lstrip(_BEFORE_TEXT).startswith((b"[", b"{"))
+
+
+def sample(look: Look) -> tuple[Sample, ...]:
+    """The first records; the second sample of nested ones has their inner objects as columns.
+
+    Raises:
+        ReadError: the file is damaged, or holds no records.
+    """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if options.orient == "auto" and not options.path and _looks_like_lines(text):
-            return Records("lines", _lines(text))
-        raise _broken(name, error) from error
-    document = _follow(document, options.path, name)
-    orient = _orient(document) if options.orient == "auto" else options.orient
-    return _laid_out(document, orient, name)
+        return _samples(look)
+    except ReadError:  # a text that begins with a bracket may still be a table
+        if b"\n" not in look.beginning or PurePath(look.file.name).suffix.lower() in _SUFFIXES:
+            raise
+        return ()
 
 
-def _listed(text: str) -> Iterator[tuple[int, Any]]:
-    """The items of a list, each parsed when it is asked for: a look at a large file stays quick."""
-    decoder = json.JSONDecoder()
-    at = _skip(text, _skip(text, 0) + 1)
-    if at < len(text) and text[at] == "]":
-        _require_end(text, at)
-        return
-    number = 0
-    while True:
-        item, at = decoder.raw_decode(text, at)
-        number += 1
-        # a text among the items is no line of JSON lines; as a list of itself it is refused in its own words
-        yield number, [item] if isinstance(item, str) else item
-        at = _skip(text, at)
-        if at < len(text) and text[at] == "]":
-            _require_end(text, at)
-            return
-        if at >= len(text) or text[at] != ",":
-            raise json.JSONDecodeError("Expecting ',' or ']'", text, at)
-        at = _skip(text, at + 1)
-
-
-def _require_end(text: str, at: int) -> None:
-    end = _skip(text, at + 1)
-    if end < len(text):
-        raise json.JSONDecodeError("Extra data", text, end)
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
-
-
-def _lines(text: str) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                item = json.loads(line)
-            except (ValueError, RecursionError):
-                item = None
-                yield number, line.strip()
-            else:
-                yield number, [item] if isinstance(item, str) else item
-
-
-def _looks_like_lines(text: str) -> bool:
-    """Whether the first line, or half of the first lines, are objects; a damaged document has few that are."""
-    seen = [isinstance(record, dict) for _, record in islice(_lines(text), 100)]
-    return any(seen[:1]) or sum(seen) * 2 > len(seen)
-
-
-def _follow(document: Any, path: Sequence[str], name: str) -> Any:
-    for step, key in enumerate(path):
-        if not isinstance(document, dict) or key not in document:
-            there = ", ".join(map(repr, islice(document, _SHOWN_KEYS))) if isinstance(document, dict) else "no keys"
-            above = ".".join(path[:step])
-            where = f"{name} at {above!r}" if above else name
-            raise ReadError(f"{where} has no key {key!r}; it has {there}. Correct options.path")
-        document = document[key]
-    return document
-
-
-def _orient(document: Any) -> str:
-    if isinstance(document, list):
-        return "records"
-    if not isinstance(document, dict) or not document:
-        return "none"
-    values = list(document.values())
-    if {"columns", "data"} <= document.keys() <= _SPLIT_KEYS and isinstance(document["data"], list):
-        return "split"
-    if all(isinstance(value, dict) and value and not _is_whole(value) for value in values):
-        strangers = not set.intersection(*map(set, values))  # as in {"meta": {…}, "data": {"results": […]}}
-        return "none" if strangers and any(True for _ in _lists(document, ())) else _dict_of_dicts(document)
-    lengths = {len(value) if isinstance(value, list) else -1 for value in values}
-    if len(lengths) == 1 and lengths.isdisjoint({-1, 0}) and not any(isinstance(v[0], dict) for v in values):
-        return "list"
-    return "record" if not any(True for _ in _lists(document, ())) else "none"
-
-
-def _dict_of_dicts(document: Mapping[str, Mapping[str, Any]]) -> str:
-    """Whether the outer keys are columns or names of rows: names of rows are numbers, or the more numerous."""
-    inner = next(iter(document.values()))
-    outer_numbers, inner_numbers = (all(key.lstrip("-").isdigit() for key in keys) for keys in (document, inner))
-    if outer_numbers != inner_numbers:
-        return "index" if outer_numbers else "columns"
-    return "columns" if len(inner) > len(document) else "index"
-
-
-def _laid_out(document: Any, orient: str, name: str) -> Records:
-    wrong = ReadError(f"{name} does not hold records as orient {orient!r} says; correct options.orient")
-    if orient == "records":
-        if not isinstance(document, list):
-            raise wrong
-        return Records("records", enumerate(([item] if isinstance(item, str) else item for item in document), 1))
-    if orient == "none" or not isinstance(document, dict):
-        paths = [path for path, _ in sorted(_lists(document, ()), key=lambda pair: -pair[1])]
-        hint = f"set options.path to one of {paths[:_SHOWN_KEYS]}" if paths else "check the file"
-        raise ReadError(f"{name} holds no list of records at its top; {hint}")
-    if orient == "record":
-        return Records("records", iter([(1, document)]))
-    keys: Sequence[Any]
-    rows: Iterator[Any]
+def _samples(look: Look) -> tuple[Sample, ...]:
+    file, chosen = look.file, look.options
+    text = decode(look.content(), file.name)
+    checks = []
     try:
-        match orient:
-            case "split":
-                names, data = [str(column) for column in document["columns"]], document["data"]
-                keys = document.get("index", range(len(data)))
-                rows = (dict(zip(names, row, strict=True)) if len(row) == len(names) else row for row in data)
-                if len(set(names)) < len(names) or len(keys) != len(data):
-                    raise wrong
-            case "index":
-                keys, rows = list(document), iter(document.values())
-            case "columns":
-                keys = list(dict.fromkeys(key for column in document.values() for key in column))
-                rows = ({name: column.get(key) for name, column in document.items()} for key in keys)
-            case _:
-                keys = range(max(map(len, document.values())))
-                rows = (dict(zip(document, cells, strict=True)) for cells in zip(*document.values(), strict=True))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise wrong from error
-    named = _INDEX not in document.get("columns", document) and any(str(key) != str(n) for n, key in enumerate(keys))
-    return Records(orient, enumerate(_named(rows, keys) if named else rows, 1), (_INDEX,) if named else ())
+        found = find_records(text, file.name)
+    except ReadError:
+        paths = list_paths(text)
+        if not paths:
+            raise
+        chosen["path"] = paths[0]
+        if len(paths) > 1:
+            checks.append(f"lists of records lie at {', '.join(paths[:10])}: the longest was taken")
+        found = find_records(text, file.name, paths[0])
+    taken = [record for _, record in islice(found.items, SAMPLE_ROWS + 1)]
+    records = [record for record in taken[:SAMPLE_ROWS] if isinstance(record, dict) and record]
+    if not records:
+        raise ReadError(f"{file.name} holds no objects with keys; there is nothing to draft from")
+    if any("x-optimade" in record or {"type", "attributes"} <= record.keys() for record in records[:20]):
+        checks.append("this looks like an OPTIMADE export: the reader 'optimade' knows its rules")
+    if len(records) < len(taken[:SAMPLE_ROWS]):
+        checks.append(f"{len(taken[:SAMPLE_ROWS]) - len(records)} records are no objects and will be refused")
+    if found.orient == "record":
+        checks.append("the document is one object: it is taken for one record")
+    whole = len(taken) <= SAMPLE_ROWS
+    plain = _from_records(file, chosen, records, checks, whole=whole)
+    flattened = [flat(record) for record in records]
+    if all(one.keys() == other.keys() for one, other in zip(flattened, records, strict=True)):
+        return (plain,)
+    return (plain, _from_records(file, {**chosen, "flatten": True}, flattened, checks, whole=whole))
 
 
-def _named(rows: Iterator[Any], keys: Sequence[Any]) -> Iterator[Any]:
-    for key, row in zip(keys, rows, strict=True):
-        yield {_INDEX: key, **row} if isinstance(row, dict) and _INDEX not in row else row
+def _from_records(
+    file: SourceFile,
+    options: Mapping[str, object],
+    records: Sequence[Mapping[str, object]],
+    checks: Sequence[str],
+    *,
+    whole: bool,
+) -> Sample:
+    names = tuple(dict.fromkeys(key for record in records for key in record))
+    rows = [[cell_text(record.get(name)) for name in names] for record in records]
+    return Sample(file, "json", options, names, rows, whole, tuple(checks))
 
 
-def _lists(document: Any, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Paths of lists of objects, with their lengths."""
-    if isinstance(document, dict) and not _is_whole(document):
-        for key, value in document.items():
-            if isinstance(value, list) and value and all(isinstance(item, dict) for item in value[:_SHOWN_KEYS]):
-                yield ".".join((*above, key)), len(value)
-            elif isinstance(value, dict) and len(above) < 3:
-                yield from _lists(value, (*above, key))
-
-
-def _is_whole(value: Mapping[str, Any]) -> bool:
-    """Whether an object is one thing: a structure or molecule of pymatgen or ASE, or amounts of elements."""
-    return "@class" in value or "sites" in value or value.keys() <= SYMBOLS
-
-
-def _broken(name: str, error: BaseException) -> ReadError:
-    return ReadError(f"{name} is no valid JSON ({error}); fetch the source again, or correct options.orient")
+READER = Reader("json", read, recognize, sample, suffixes=_SUFFIXES, takes_any_text=True)

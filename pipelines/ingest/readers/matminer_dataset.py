@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.interface import Reader
 from matstrata.pipelines.ingest.readers.json_records import cell_text
 from matstrata.pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
@@ -112,3 +113,6 @@ def _text(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+READER = Reader("matminer_dataset", read)

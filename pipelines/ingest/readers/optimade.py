@@ -15,6 +15,7 @@ from typing import cast
 import pyarrow as pa
 
 from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.interface import Reader
 from matstrata.pipelines.ingest.readers.tables import (
     OWN_COLUMNS,
     RAW_CHARACTERS,
@@ -282,3 +283,6 @@ def _as_table(records: Sequence[_Record]) -> pa.Table:
     names: Iterable[str] = dict.fromkeys([*COLUMNS, *(name for record in records for name in record.cells)])
     own = {name: pa.array([record.own[i] for record in records], pa.string()) for i, name in enumerate(OWN_COLUMNS)}
     return pa.table(own | {name: pa.array([r.cells.get(name, "") for r in records], pa.string()) for name in names})
+
+
+READER = Reader("optimade", read)

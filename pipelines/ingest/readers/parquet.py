@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matstrata.pipelines.ingest.readers.archives import read_bytes
+from matstrata.pipelines.ingest.readers.interface import SAMPLE_ROWS, Look, Reader, Sample
 from matstrata.pipelines.ingest.readers.tables import FileTable, check_names, check_options, gather, member_name
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
 
@@ -50,6 +51,23 @@ def first_rows(file: SourceFile, member: str | None, limit: int) -> pa.Table:
         ReadError: the file is damaged or of another format.
     """
     return _as_text(_open(file, member, limit))
+
+
+def recognize(look: Look) -> bool:
+    """Whether the first bytes are those of Parquet, Arrow or Feather."""
+    return look.beginning.startswith((_PARQUET, _ARROW, _FEATHER))
+
+
+def sample(look: Look) -> tuple[Sample, ...]:
+    """The first rows.
+
+    Raises:
+        ReadError: the file is damaged.
+    """
+    table = first_rows(look.file, look.member, SAMPLE_ROWS + 1)
+    rows = [list(row.values()) for row in table.slice(0, SAMPLE_ROWS).to_pylist()]
+    whole = table.num_rows <= SAMPLE_ROWS
+    return (Sample(look.file, "parquet", look.options, tuple(table.column_names), rows, whole),)
 
 
 def _read_file(file: SourceFile, member: str | None) -> FileTable:
@@ -116,3 +134,6 @@ def _text(value: object) -> str:
             return value
         case _:
             return str(value)
+
+
+READER = Reader("parquet", read, recognize, sample, suffixes=(".parquet", ".feather", ".arrow"))

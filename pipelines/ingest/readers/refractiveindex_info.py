@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from matstrata.pipelines.ingest.readers import refractiveindex_prose as prose
 from matstrata.pipelines.ingest.readers.archives import read_members
 from matstrata.pipelines.ingest.readers.dispersion import FORMULAS, DispersionError, evaluate, interpolate
+from matstrata.pipelines.ingest.readers.interface import Reader
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
 from matstrata.schemas.errors import InputError
 
@@ -282,3 +283,6 @@ def _scalar(value: object) -> str | float | bool | None:
 
 def _json(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+READER = Reader("refractiveindex_info", read)

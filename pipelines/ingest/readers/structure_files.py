@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from matstrata.pipelines.ingest.readers.archives import is_archive, read_bytes, read_members
+from matstrata.pipelines.ingest.readers.interface import Reader
 from matstrata.pipelines.ingest.readers.tables import OWN_COLUMNS, RAW_CHARACTERS, check_options
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
 from matstrata.schemas.errors import InputError
@@ -83,3 +84,6 @@ def _contents(files: Sequence[SourceFile], pattern: str) -> Iterator[tuple[Sourc
         prefix = "" if len(files) == 1 else f"{file.name} "
         for name, member in read_members(file, lambda member: fnmatch(member, pattern)):
             yield file, f"{prefix}{name}", member
+
+
+READER = Reader("structure_files", read)

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from pyarrow import parquet as arrow_parquet
 
 from matstrata.pipelines.ingest.drafting.draft import Draft, draft
-from matstrata.pipelines.ingest.drafting.names import guess_kind, guess_property, split_unit
-from matstrata.pipelines.ingest.readers import delimited, excel, json_records, parquet
+from matstrata.pipelines.ingest.drafting.names import guess_kind, guess_property
+from matstrata.pipelines.ingest.readers import get_reader
+from matstrata.pipelines.ingest.readers.header_units import split_unit
 from matstrata.schemas.contracts import Contract, load_contract
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import properties
 
-READERS = {"delimited": delimited, "excel": excel, "json": json_records, "parquet": parquet}
 GAPS = [{"formula": f, "gap": g} for f, g in [("GaN", 3.4), ("Si", 1.1), ("Fe2O3", 2.2), ("TiO2", 3.0), ("ZnS", 3.6)]]
 CSV = "formula,Eg (eV)\n" + "".join(f"{row['formula']},{row['gap']}\n" for row in GAPS)
 
@@ -55,7 +55,7 @@ def filled(drafted: Draft, folder: Path) -> Contract:
 
 def reread(drafted: Draft) -> pa.Table:
     sample = drafted.sample
-    return READERS[sample.reader].read([sample.file], sample.options).table
+    return get_reader(sample.reader).read([sample.file], sample.options).table
 
 
 def comments(drafted: Draft) -> str:
@@ -336,7 +336,7 @@ def test_what_holds_no_table_is_an_error_that_says_so(content: bytes, name: str,
 
 
 def test_a_missing_file_and_an_archive_without_tables_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere.csv is no file"):
+    with pytest.raises(InputError, match=r"nowhere.csv is not a file"):
         draft(tmp_path / "nowhere.csv")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         packed.writestr("a.md", "x")
@@ -558,7 +558,11 @@ def mirrored() -> Mapping[str, Path]:
         if (folder / "MANIFEST.csv").is_file():
             with (folder / "MANIFEST.csv").open(encoding="utf-8", newline="") as stream:
                 found |= {row["path"]: folder / row["path"] for row in csv.DictReader(stream)}
-    tables = {name: path for name, path in found.items() if name.endswith(ENDINGS)}
+    # folders that joined the mirror later are nobody's expectation here
+    folders_here = {name.partition("/")[0] for name in EXPECTED}
+    tables = {
+        name: path for name, path in found.items() if name.endswith(ENDINGS) and name.partition("/")[0] in folders_here
+    }
     if not tables:
         pytest.skip("the mirror has no MANIFEST.csv that lists tables")
     return tables

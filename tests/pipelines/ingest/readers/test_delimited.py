@@ -163,7 +163,7 @@ def test_a_wrong_option_is_named(options: Mapping[str, object], tmp_path: Path) 
 
 
 def test_the_registry_knows_the_reader_and_names_the_others() -> None:
-    assert get_reader("delimited") is read
+    assert get_reader("delimited").read is read
     with pytest.raises(InputError, match=r"'xml'.*delimited, excel"):
         get_reader("xml")
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from matstrata.pipelines.ingest.readers.json_records import list_paths, read
+from matstrata.pipelines.ingest.readers.json_layout import list_paths
+from matstrata.pipelines.ingest.readers.json_records import read
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.rules import RULES
