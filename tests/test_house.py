@@ -130,23 +130,27 @@ def test_a_circle_would_be_seen(graph: dict[str, set[str]], groups: list[list[st
 
 
 def test_code_imports_the_packages_by_the_one_name() -> None:
+    """In statements, and in programs that stand in strings and run in a process of their own."""
     bare = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.|$)")
+    in_string = re.compile(rf"\b(?:from|import(?: \w+,)*) (?:{'|'.join(PACKAGES)})(?:\.| import | as )")
     folders = [*PACKAGES, "tests", "benchmarks", "matstrata"]
     paths = {path.resolve() for folder in folders for path in (PROJECT / folder).rglob("*.py")}
-    names = [
-        (place(path, node), name)
-        for path in sorted(paths)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    ]
-    assert len(names) > 1000
-    report("import matstrata.<package>", [f"{where} {name}" for where, name in names if bare.match(name)])
+    places, count = [], 0
+    for path in sorted(paths):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Import(names=aliases):
+                    names = [alias.name for alias in aliases if bare.match(alias.name)]
+                case ast.ImportFrom(module=str(module)):
+                    names = [module] if bare.match(module) else []
+                case ast.Constant(value=str(text)):
+                    names = in_string.findall(text)
+                case _:
+                    continue
+            count += 1
+            places += [f"{place(path, node)} {name}" for name in names]
+    assert count > 1000
+    report("import matstrata.<package>", places)
 
 
 def test_pipelines_holds_folders_and_the_code_location_only() -> None:

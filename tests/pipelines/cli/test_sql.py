@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_failure_that_duckdb_calls_an_interrupt_is_explained(lake):
 
 def test_a_large_result_needs_little_memory(environment):
     code = (
-        "import resource, sys\nfrom pipelines.command import main\nsys.argv = ['matstrata', 'sql', "
+        "import resource, sys\nfrom matstrata.pipelines.cli.entry import main\nsys.argv = ['matstrata', 'sql', "
         "\"SELECT range AS i, hash(range) AS h, 'x' || range AS s FROM range({n})\", '-f', 'parquet', '-o', sys.argv[1]]\n"
         "try: main()\nexcept SystemExit: pass\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -134,14 +135,17 @@ def test_ctrl_c_stops_a_statement(environment, words):
         [COMMAND, "sql", ENDLESS, *words], env=environment, stdout=subprocess.PIPE, stderr=terminal, text=True
     )
     os.close(terminal)
-    seen = ""
-    while "Ctrl-C stops" not in seen:  # progress, on the terminal only
-        seen += os.read(master, 65536).decode()
-    process.send_signal(signal.SIGINT)
-    assert (process.wait(timeout=60), process.stdout.read()) == (130, "")
-    assert "Traceback" not in os.read(master, 65536).decode()
-    process.stdout.close()
-    os.close(master)
+    with process:
+        try:
+            seen = ""
+            while "Ctrl-C stops" not in seen:  # progress, on the terminal only
+                seen += os.read(master, 65536).decode()
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(timeout=60), process.stdout.read()) == (130, "")
+            assert "Traceback" not in os.read(master, 65536).decode()
+        finally:
+            process.kill()  # an endless statement would outlive a failed test
+            os.close(master)
 
 
 class Terminal:
@@ -167,8 +171,16 @@ class Terminal:
         os.write(self.master, text.encode())
 
 
-def test_the_prompt(environment):
+@pytest.fixture
+def terminal(environment) -> Iterator[Terminal]:
     terminal = Terminal(environment)
+    yield terminal
+    terminal.process.kill()
+    terminal.process.wait()
+    os.close(terminal.master)
+
+
+def test_the_prompt(environment, terminal):
     terminal.until("strata>")
     terminal.type("SELECT 40 +\r")
     terminal.until("...")
@@ -188,6 +200,5 @@ def test_the_prompt(environment):
     terminal.until("strata>")
     terminal.type(".quit\r")
     assert terminal.process.wait(timeout=60) == 0
-    kept = Path(environment["XDG_STATE_HOME"]) / "matstrata" / "sql_history"
-    assert "2 AS answer;" in kept.read_text()
-    os.close(terminal.master)
+    history = Path(environment["XDG_STATE_HOME"]) / "matstrata" / "sql_history"
+    assert "2 AS answer;" in history.read_text()
