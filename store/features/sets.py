@@ -25,7 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.schemas.errors import InputError
-from matstrata.schemas.tables import TABLES, Column
+from matstrata.schemas.tables import TABLES, Column, feature_label
 from matstrata.store.features.decoded import decoded
 from matstrata.store.lake.lake import Lake, Transaction, create_column_comment, current_snapshot
 from matstrata.store.lake.signatures import code_signature, file_sha256, signature
@@ -42,18 +42,24 @@ CHUNK = 100_000  # entities per commit: what a killed process loses at most, and
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What a row of features describes: its key, and the SQL of its inputs, in the order that `compute` takes them."""
+    """What a row of features describes: its table, and the SQL of its inputs, in the order that `compute` takes them."""
 
-    key: str
+    table: str
     inputs: tuple[str, ...]
     relation: str
+
+    @property
+    def key(self) -> str:
+        """The column that identifies the entity, in its table and in feature tables."""
+        (key,) = TABLES[self.table].key
+        return key
 
 
 ENTITIES: Mapping[str, Entity] = MappingProxyType(
     {
-        "material": Entity("material_id", ("elements", "fractions"), "materials"),
+        "material": Entity("materials", ("elements", "fractions"), "materials"),
         "structure": Entity(
-            "structure_id",
+            "structures",
             ("elements", "fractions", "volume_per_atom", "density", "cif"),
             "(FROM structures LEFT JOIN (SELECT material_id, elements, fractions FROM materials) USING (material_id))",
         ),
@@ -108,7 +114,7 @@ class Materialized:
     @property
     def label(self) -> str:
         """Name and version, as in the table's name."""
-        return f"{self.name}_v{self.version}"
+        return feature_label(self.name, self.version)
 
 
 def materialize(
@@ -144,7 +150,7 @@ def materialize(
     with lake.reader() as con:
         version = _version_with(con, feature_set.name, current)
     assert version is not None
-    rows = _count(lake, f"{feature_set.name}_v{version}")
+    rows = _count(lake, feature_label(feature_set.name, version))
     return Materialized(feature_set.name, version, computed, failed, rows, lake.snapshot())
 
 
@@ -222,14 +228,14 @@ def resolved(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, 
     chosen: dict[str, Mapping[str, Any]] = {}
     for name in names:
         row = rows[name] if name in rows else _newest(rows, name)
-        chosen[f"{row['name']}_v{row['version']}"] = row
+        chosen[feature_label(row["name"], row["version"])] = row
     return chosen
 
 
 def versions(con: duckdb.DuckDBPyConnection, columns: str = "*") -> dict[str, dict[str, Any]]:
     """The `feature_sets` row of every version, by name and version: 'magpie_v2'."""
     rows = con.execute(f"SELECT {columns} FROM feature_sets ORDER BY name, version").to_arrow_table().to_pylist()
-    return {f"{row['name']}_v{row['version']}": row for row in rows}
+    return {feature_label(row["name"], row["version"]): row for row in rows}
 
 
 def failure_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -257,7 +263,7 @@ def _newest(rows: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, An
         raise InputError(f"no feature set {name!r} in the store; it has: {', '.join(names) or 'none yet'}")
     usable = [row for row in named if row.get("deprecated") is None]  # an older snapshot lacks the column
     if not usable:
-        listed = ", ".join(f"{name}_v{row['version']}" for row in named)
+        listed = ", ".join(feature_label(name, row["version"]) for row in named)
         raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
     return usable[-1]
 
@@ -280,7 +286,9 @@ def _missing(
             inputs = "FROM entities_then"
         joins = ""
         if version is not None:
-            joins = f"ANTI JOIN features.{feature_set.name}_v{version} f ON f.{entity.key} = e.{entity.key}"
+            joins = (
+                f"ANTI JOIN features.{feature_label(feature_set.name, version)} f ON f.{entity.key} = e.{entity.key}"
+            )
         if version is not None and not retry:
             joins += (
                 f" ANTI JOIN (FROM feature_failures WHERE name = {literal(feature_set.name)} "
@@ -310,7 +318,7 @@ def _write(
         version = _version_with(con, feature_set.name, current)
         if version is None:
             version = _register(transaction, feature_set, current)
-        table = f"features.{feature_set.name}_v{version}"
+        table = f"features.{feature_label(feature_set.name, version)}"
         con.register("described", rows)
         added = con.execute(f"INSERT INTO {table} BY NAME FROM described ANTI JOIN {table} USING ({key})").fetchone()
         con.register("tried", chunk.select([key]))
@@ -364,7 +372,7 @@ def _register(transaction: Transaction, feature_set: FeatureSet, current: str) -
     ).fetchone()
     assert row is not None
     version = int(row[0])
-    table = f"features.{feature_set.name}_v{version}"
+    table = f"features.{feature_label(feature_set.name, version)}"
     columns = ", ".join(f"{identifier(column.name)} DOUBLE" for column in feature_set.columns)
     con.execute(f"CREATE TABLE {table} ({ENTITIES[feature_set.entity].key} VARCHAR, {columns})")
     con.execute(f"COMMENT ON TABLE {table} IS {literal(feature_set.description)}")
