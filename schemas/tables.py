@@ -365,6 +365,7 @@ _TABLES = (
     ),
 )
 
+
 def feature_label(name: str, version: int) -> str:
     """Name and version of a feature set as one word, which is also its table's name in the schema `features`."""
     return f"{name}_v{version}"

@@ -42,7 +42,7 @@ CHUNK = 100_000  # entities per commit: what a killed process loses at most, and
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What a row of features describes: its table, and the SQL of its inputs, in the order that `compute` takes them."""
+    """What a row of features describes: its table, and the SQL of the inputs, in the order of `compute`."""
 
     table: str
     inputs: tuple[str, ...]
