@@ -1,6 +1,7 @@
-"""The `matstrata` command. Each subcommand parses its words, calls a package, and prints.
+"""The `matstrata` command. Each subcommand parses its arguments, calls a package, and prints.
 
-Everything heavy is imported by the subcommand that needs it: `matstrata --help` answers at once.
+Everything heavy is imported by the subcommand that needs it: `matstrata --help` answers at once. Not here: the groups
+of commands, each in a module of its name.
 """
 
 from __future__ import annotations
@@ -14,26 +15,27 @@ from typing import Annotated
 import typer
 
 from matstrata.pipelines.cli.benchmark import benchmark
-from matstrata.pipelines.cli.console import dagster_home, err, open_page, out, plain, progress
+from matstrata.pipelines.cli.console import dagster_home, err, get_lake, open_page, out, plain, print_json, progress
 from matstrata.pipelines.cli.dataset import dataset
 from matstrata.pipelines.cli.features import features
 from matstrata.pipelines.cli.migrate import migrate
 from matstrata.pipelines.cli.models import models
+from matstrata.pipelines.cli.options import CONTEXT, AsJson, Wide
 from matstrata.pipelines.cli.releases import release
 from matstrata.pipelines.cli.sources import sources
 from matstrata.pipelines.cli.stats import stats
 from matstrata.pipelines.cli.store import store
-from matstrata.schemas.contracts import Kind
+from matstrata.schemas.terms import Kind
 
 app = typer.Typer(
     name="matstrata",
     help="Materials data from many sources in one validated, versioned store: SQL, descriptors, stacked predictions.",
     epilog="Start with 'matstrata run'; 'matstrata status' shows the settings. "
-    "Exit codes: 0 done, 1 the work failed, 2 the request or its input was wrong.",
+    "Exit codes: 0 done, 1 the work failed, 2 the request or its input was wrong, 130 and 143 stopped by a signal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 app.add_typer(sources, name="sources")
 app.add_typer(models, name="models")
@@ -42,10 +44,6 @@ app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(store)
 app.command()(benchmark)
-
-PropertyOption = Annotated[
-    str | None, typer.Option("--property", "-p", help="What to predict; needed where several properties have a model.")
-]
 
 
 class Format(StrEnum):
@@ -68,7 +66,7 @@ def run(
 ) -> None:
     """Do everything: ingest, validate, describe, train, stack, predict, report.
 
-    What did not change since the last run is not done again. The default needs no network: its two sources come with
+    What has not changed since the last run is not done again. The default needs no network: its two sources come with
     the installed packages. 'matstrata run band_gap' needs pinned files, from MATSTRATA_MIRROR or the network.
     """
     from matstrata.pipelines.ingest.sources import locate_sources
@@ -77,16 +75,14 @@ def run(
     specs = [get_ensemble(name) for name in properties or ["refractive_index"]]
     locate_sources(source for spec in specs for source in spec.source_names)
     with progress("starting"):
-        from matstrata.pipelines.definitions import execute  # deferred: 3 s, Dagster
+        from matstrata.pipelines.cli.runs import execute  # deferred: 3 s, Dagster
 
         for spec in specs:
             execute(spec)
     from matstrata.pipelines.cli.summary import print_summary
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
     for spec in specs:
-        print_summary(out, Lake.of(Settings()), spec)
+        print_summary(out, get_lake(), spec)
 
 
 @app.command()
@@ -95,20 +91,21 @@ def refresh(
         list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which sources.  [default: all]")
     ] = None,
 ) -> None:
-    """Bring sources up to date: what did not change is not read, and only what differs is written.
+    """Bring sources up to date: what has not changed is not read, and only what differs is written.
 
-    Pinned files come from the cache, from MATSTRATA_MIRROR, or from the network. A source that fails costs no other.
+    Pinned files come from the cache, from MATSTRATA_MIRROR, or from the network. If one source fails, the rest is
+    refreshed all the same.
     """
     from matstrata.pipelines.cli.runs import bring_up_to_date
     from matstrata.pipelines.ingest.sources import known_sources
 
-    wanted = names or known_sources()
+    requested = names or known_sources()
     with progress("starting"):
-        failed = bring_up_to_date(wanted)
+        failed = bring_up_to_date(requested)
     for source, reason in failed.items():
         err.print(f"[bold red]failed:[/] {plain(source)}: {plain(reason)}", soft_wrap=True)
-    done = len(set(wanted) - failed.keys())
-    out.print(f"{done} of {len(wanted)} sources are up to date; 'matstrata sources list' shows them.")
+    done = len(set(requested) - failed.keys())
+    out.print(f"{done} of {len(requested)} sources are up to date; 'matstrata sources list' shows them.")
     if failed:
         raise typer.Exit(1)
 
@@ -117,60 +114,50 @@ def refresh(
 def conflicts(
     property: Annotated[str, typer.Argument(metavar="PROPERTY", help="E.g. band_gap.")],
     kind: Annotated[
-        Kind, typer.Option(help="Whose values to compare; computed ones differ by their method.")
-    ] = "experiment",
+        Kind, typer.Option(help="Which values to compare; computed ones differ by their method.")
+    ] = Kind.EXPERIMENT,
     limit: Annotated[int, typer.Option(min=1, help="How many to print.")] = 20,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: all of them.")] = False,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List materials about which sources of one kind disagree by more than measurements scatter, the worst first."""
-    import json
-
-    from matstrata.pipelines.cli.tables import grid
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.lake.views import TIMES
+    """List materials on which sources of one kind disagree by more than measurements scatter, the worst first."""
+    from matstrata.pipelines.cli.answers import print_conflicts
     from matstrata.store.records.conflicts import conflicts as find
-    from matstrata.store.settings import Settings
 
-    threshold, rows = find(Lake.of(Settings()), property, kind)
+    threshold, rows = find(get_lake(), property, kind)
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        print_json(rows)
         return
-    keys = ["material_id", "source_a", "value_a", "n_a", "source_b", "value_b", "n_b", "difference", "remark"]
-    out.print(grid(keys, [[row[key] for key in keys] for row in rows[:limit]]))
-    out.print(
-        f"{len(rows):,} pairs of labels of {property} contradict each other: "
-        f"{sum(row['difference'] > threshold for row in rows):,} differ by more than {threshold:.3g}, {TIMES:g} times "
-        "the scatter of repeated measurements; the others are explained by the remark."
-    )
+    print_conflicts(out, property, threshold, rows, limit, wide=wide)
 
 
 @app.command()
 def cite(
-    things: Annotated[
+    subjects: Annotated[
         list[str],
-        typer.Argument(metavar="THING...", help="Sources, training sets, models (ids or beginnings), properties."),
+        typer.Argument(metavar="SUBJECT...", help="Sources, training sets, models (ids or beginnings), properties."),
     ],
 ) -> None:
     """Print BibTeX for whatever was used: sources, a training set, a model, the predictions of a property."""
     from matstrata.store.citations import cite as find
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    sys.stdout.write("\n\n".join(find(Lake.of(Settings()), things)) + "\n")
+    sys.stdout.write("\n\n".join(find(get_lake(), subjects)) + "\n")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(metavar="[SQL]", help="One reading statement, e.g. 'SHOW ALL TABLES'.  [default: ask for some]"),
+        typer.Argument(metavar="[SQL]", help="One reading statement, e.g. 'SHOW ALL TABLES'.  [default: a prompt]"),
     ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="Ask the store as it was: a snapshot, a release, or a time (UTC).")
+        str | None, typer.Option("--as-of", help="Query the store as it was: a snapshot, a release, or a time (UTC).")
     ] = None,
+    *,
+    wide: Wide = False,
 ) -> None:
     """Query the store. Read-only; it can't reach files or the network. Without SQL, a prompt; or SQL from a pipe.
 
@@ -182,17 +169,15 @@ def sql(
     from matstrata.pipelines.cli.sql import ask
     from matstrata.pipelines.cli.tables import write_result
     from matstrata.store.lake.as_of import resolve_as_of
-    from matstrata.store.lake.lake import Lake
     from matstrata.store.lake.query import connect_locked
-    from matstrata.store.settings import Settings
 
-    lake = Lake.of(Settings())
+    lake = get_lake()
     con = connect_locked(lake, None if as_of is None else resolve_as_of(lake, as_of))
     # rows that run over the terminal are progress enough
     quiet = output is None and format != Format.TABLE and sys.stdout.isatty()
 
     def run(text: str) -> None:
-        ask(con, text, lambda result: write_result(result, format, output, out), quiet=quiet)
+        ask(con, text, lambda result: write_result(result, format, output, out, wide=wide), quiet=quiet)
 
     try:
         if statement is not None:
@@ -213,55 +198,60 @@ def predict(
     formulas: Annotated[
         list[str], typer.Argument(metavar="FORMULA...", help="Compositions, e.g. GaN 'Ag0.5Pb1.75GeSe4'.")
     ],
-    property: PropertyOption = None,
+    property: Annotated[
+        str | None,
+        typer.Option("--property", "-p", help="What to predict; needed if several properties have a model."),
+    ] = None,
     *,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Tell, too, which sources and descriptors move each prediction.")
+        bool, typer.Option("--explain", help="Also print the effect of each source and descriptor on each prediction.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one object per formula.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Predict a property: value, 90 % interval, domain, what each source says, measured neighbours, whom to cite."""
-    from matstrata.pipelines.cli.tables import print_predictions
+    """Predict a property: value, 90 % interval, domain, contribution of each source, measured neighbors, citations."""
+    from matstrata.pipelines.cli.answers import print_predictions
     from matstrata.pipelines.serving.predictor import Predictor
 
-    predictor = Predictor.load(property)
-    results = predictor.predict(formulas, explain=explain)
-    print_predictions(out, results, as_json=as_json)
+    results = Predictor.load(property).predict(formulas, explain=explain)
+    if as_json:
+        print_json([result.as_dict() for result in results])
+    else:
+        print_predictions(out, results)
     if any(result.reason for result in results):
         raise typer.Exit(2)
 
 
 @app.command()
-def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """Show the settings and where they come from, and what the store holds."""
-    from matstrata.pipelines.cli.tables import print_status
-    from matstrata.store.lake.lake import Lake
+    from matstrata.pipelines.cli.answers import print_status
     from matstrata.store.settings import Settings, describe
     from matstrata.store.status import summarise
 
-    settings = Settings()
-    print_status(out, describe(settings), summarise(Lake.of(settings)), as_json=as_json)
+    settings, held = describe(Settings()), summarise(get_lake())
+    if as_json:
+        print_json({"settings": settings, **held})
+        return
+    print_status(out, settings, held, wide=wide)
 
 
 @app.command()
 def docs(
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="Whose page.  [default: the index of all]")
+        str | None, typer.Argument(metavar="[SOURCE]", help="Which source's page.  [default: the index of all]")
     ] = None,
     *,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page, or only print its path.")
     ] = True,
 ) -> None:
-    """Open what validation found: Great Expectations' Data Docs of each source's last refresh; no network is needed.
+    """Open the results of validation: Great Expectations' Data Docs of each source's last refresh; needs no network.
 
-    Where a source was refused, its page says what was broken; the store still holds what it held.
+    If a source was refused, its page shows the broken rules; the store still holds what it held.
     """
     from matstrata.pipelines.ingest.validating.data_docs import find_page
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    page = find_page(Lake.of(Settings()), source)
+    page = find_page(get_lake(), source)
     sys.stdout.write(f"{page}\n")
     if browser:
         open_page(page)

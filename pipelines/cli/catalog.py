@@ -1,6 +1,6 @@
 """The overview of the store in a terminal: tables, and the lineage of what predicts as a tree.
 
-Not here: counting what it says (`store.overview`), and the page (`pipelines.reports.store_page`).
+Not here: counting it (`store.overview`), and the page (`pipelines.reports.store_page`).
 """
 
 from __future__ import annotations
@@ -9,92 +9,73 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from matstrata.pipelines.cli.plain import plain_table
+from matstrata.pipelines.cli.tables import print_grid, print_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
 
-def print_catalogue(console: Console, found: Mapping[str, Any], fresh_for: Mapping[str, float], now: datetime) -> None:
-    """Print the catalogue as tables, and the lineage of what predicts as a tree."""
+def print_catalog(
+    console: Console, overview: Mapping[str, Any], fresh_for: Mapping[str, float], now: datetime, *, wide: bool = False
+) -> None:
+    """Print the overview as tables, and the lineage of predictions as a tree.
+
+    Args:
+        console: where it goes.
+        overview: of the store, as `store.overview` counts it.
+        fresh_for: hours for which each source counts as fresh, where its contract states them.
+        now: to which the age of a source is counted.
+        wide: print every column whole.
+    """
     console.print(
-        f"Snapshot {found['snapshot']} of {found['newest_at']:%Y-%m-%d %H:%M} UTC; {found['snapshots']:,} snapshots "
-        f"are kept, {len(found['releases']):,} of them as releases."
+        f"Snapshot {overview['snapshot']} of {overview['newest_at']:%Y-%m-%d %H:%M} UTC; {overview['snapshots']:,} "
+        f"snapshots are kept, {len(overview['releases']):,} of them as releases.\n"
     )
     sources = [
-        [
-            row["source"],
-            row["kind"],
-            f"{row['rows_in']:,}",
-            f"{row['rows_rejected']:,}",
-            f"{row['observations']:,}",
-            f"{row['materials']:,}",
-            _age(row["refreshed_at"], now, fresh_for.get(row["source"])),
-            _listed(row["properties"]),
-        ]
-        for row in found["sources"]
+        row
+        | {
+            "refreshed": _age(row["refreshed_at"], now, fresh_for.get(row["source"])),
+            "properties": _listed(row["properties"]),
+            "records": row["rows_in"],
+            "rejected": row["rows_rejected"],
+        }
+        for row in overview["sources"]
     ]
-    heads = ["source", "kind", "records", "rejected", "observations", "materials", "refreshed", "properties"]
-    _table(console, "sources", heads, sources, numeric=(2, 3, 4, 5))
-    _table(
-        console,
-        "properties",
-        ["property", "unit", "observations", "materials", "lowest", "median", "highest", "sources"],
+    properties = [row | {"sources": _listed(row["sources"])} for row in overview["properties"]]
+    feature_sets = [
         [
-            [
-                row["property"],
-                row["unit"],
-                f"{row['observations']:,}",
-                f"{row['materials']:,}",
-                *(f"{row[key]:.4g}" for key in ("lowest", "median", "highest")),
-                _listed(row["sources"]),
-            ]
-            for row in found["properties"]
-        ],
-        numeric=(2, 3, 4, 5, 6),
-    )
-    _table(
-        console,
-        "feature sets",
-        ["feature set", "entity", "columns", "rows", "failed", "since snapshot", ""],
-        [
-            [
-                f"{row['name']}_v{row['version']}",
-                row["entity"],
-                str(row["columns"]),
-                f"{row['rows']:,}",
-                f"{row['failed']:,}",
-                str(row["created_snapshot"]),
-                "newest" if row["newest"] else "older, readable",
-            ]
-            for row in found["feature_sets"]
-        ],
-        numeric=(2, 3, 4, 5),
-    )
-    _table(
-        console,
-        "releases",
-        ["release", "snapshot", "named", "note"],
-        [
-            [row["name"], str(row["snapshot"]), f"{row['created_at']:%Y-%m-%d %H:%M}", row["note"] or ""]
-            for row in found["releases"]
-        ],
-        numeric=(1,),
-    )
-    for tree in _trees(found["lineage"]):
+            f"{row['name']}_v{row['version']}",
+            *(row[key] for key in ("entity", "columns", "rows", "failed", "created_snapshot")),
+            "newest" if row["newest"] else "older, readable",
+        ]
+        for row in overview["feature_sets"]
+    ]
+    releases = [[row["name"], row["snapshot"], row["created_at"], row["note"]] for row in overview["releases"]]
+    if sources:
+        keys = ["source", "kind", "records", "rejected", "observations", "materials", "refreshed", "properties"]
+        print_rows(
+            console, keys, sources, wide=wide, title="sources", least=("kind", "properties", "records", "rejected")
+        )
+    if properties:
+        keys = ["property", "unit", "observations", "materials", "lowest", "median", "highest", "sources"]
+        print_rows(
+            console,
+            keys,
+            properties,
+            wide=wide,
+            title="properties",
+            least=("sources", "observations", "lowest", "highest"),
+        )
+    if feature_sets:
+        titles = ["feature set", "entity", "columns", "rows", "failed", "since snapshot", "state"]
+        print_grid(
+            console, titles, feature_sets, wide=wide, title="feature sets", least=("since snapshot", "entity", "state")
+        )
+    if releases:
+        print_grid(console, ["release", "snapshot", "named", "note"], releases, wide=wide, title="releases")
+    for tree in _trees(overview["lineage"]):
         console.print(tree)
-
-
-def _table(console: Console, title: str, heads: list[str], rows: list[list[str]], *, numeric: tuple[int, ...]) -> None:
-    from rich.markup import escape
-
-    if not rows:
-        return
-    table = plain_table(heads, numeric=numeric, title=title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
 
 
 def _listed(names: list[str]) -> str:
@@ -106,8 +87,8 @@ def _age(then: datetime | None, now: datetime, fresh_for: float | None) -> str:
     if then is None:
         return ""
     hours = (now - then).total_seconds() / 3600
-    told = f"{hours:.0f} h ago" if hours < 48 else f"{hours / 24:.0f} days ago"
-    return f"{told}, overdue" if fresh_for is not None and hours > fresh_for else told
+    age = f"{hours:.0f} h ago" if hours < 48 else f"{hours / 24:.0f} days ago"
+    return f"{age}, overdue" if fresh_for is not None and hours > fresh_for else age
 
 
 def _trees(lineage: list[dict[str, Any]]) -> list[Tree]:
@@ -127,9 +108,9 @@ def _trees(lineage: list[dict[str, Any]]) -> list[Tree]:
                 observed.setdefault(source, []).append((property_name, rows))
             else:
                 grow(tree.add(escape(f"{parent} ({rows:,} rows)" if rows else parent)), parent)
-        for source, found in observed.items():
-            names = _listed([property_name for property_name, _ in found])
-            tree.add(escape(f"source {source}: {names} ({found[0][1]:,} rows)"))
+        for source, reports in observed.items():
+            names = _listed([property_name for property_name, _ in reports])
+            tree.add(escape(f"source {source}: {names} ({reports[0][1]:,} rows)"))
 
     trees = []
     for node in sorted(node for node in parents if node.startswith("predictions ")):

@@ -1,4 +1,7 @@
-"""What the commands share: the two streams, progress on the second, pages, and where Dagster keeps its runs."""
+"""What the commands share: the two streams, JSON, progress, pages, the store of the settings, Dagster's home.
+
+Not here: tables (`pipelines.cli.tables`), options (`pipelines.cli.options`).
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,53 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-out = Console()
+if TYPE_CHECKING:
+    from matstrata.store.lake.lake import Lake
+
+out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value to standard output as JSON; times and paths become text."""
+    import json
+
+    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+def plain(message: object) -> str:
+    """Text of data as it is, nothing of it taken for markup."""
+    return escape(str(message))
+
+
+def get_lake() -> Lake:
+    """The store of the settings, whether it exists or not."""
+    from matstrata.store.lake.lake import Lake  # deferred: 0.3 s, DuckDB
+    from matstrata.store.settings import Settings
+
+    return Lake.of(Settings())
+
+
+def get_writable_lake() -> Lake:
+    """The store of the settings, with the tables of this version of Matstrata.
+
+    Raises:
+        InputError: there is no store.
+    """
+    lake = get_lake()
+    lake.snapshot()
+    lake.init()
+    return lake
 
 
 @contextmanager
 def progress(text: str) -> Iterator[None]:
-    """Print what the packages log, each line with the time since the start; a spinner where a person looks on."""
+    """Print what the packages log, each line with the time since the start; in a terminal, with a spinner."""
     import time
 
     dagster_home()
@@ -42,7 +81,7 @@ def progress(text: str) -> Iterator[None]:
 
 
 def open_page(page: Path) -> None:
-    """Open a page in the user's browser, where there is one to be seen: never a text browser in the terminal."""
+    """Open a page in the user's browser, but never in a text browser inside the terminal."""
     import webbrowser
 
     displays = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
@@ -51,14 +90,9 @@ def open_page(page: Path) -> None:
 
 
 def dagster_home() -> str:
-    """Where Dagster keeps its runs: the project's folder, unless DAGSTER_HOME says otherwise."""
+    """Where Dagster keeps its runs: the project's folder, unless DAGSTER_HOME names another."""
     from matstrata.store.settings import PROJECT
 
     home = os.environ.get("DAGSTER_HOME") or str(PROJECT / "dagster_home")
     os.environ["DAGSTER_HOME"] = home
     return home
-
-
-def plain(message: object) -> str:
-    """Text of data as it is, nothing of it taken for markup."""
-    return escape(str(message))

@@ -1,8 +1,10 @@
-"""The command `matstrata dataset`: training sets that are frozen, named, checked and published."""
+"""The command `matstrata dataset`: training sets that are frozen, named, checked and published.
+
+Not here: making and rebuilding them (`store.datasets`), the exported files (`pipelines.serving.publishing`).
+"""
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,16 +12,22 @@ from typing import Annotated
 
 import typer
 
-from matstrata.pipelines.cli.console import err, out, plain, progress
-
-dataset = typer.Typer(
-    no_args_is_help=True,
-    help="Training sets: labels and features as of a snapshot, frozen under a hash, made again from a manifest.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+from matstrata.pipelines.cli.console import (
+    err,
+    get_lake,
+    get_writable_lake,
+    out,
+    plain,
+    print_json,
+    progress,
 )
+from matstrata.pipelines.cli.options import AsJson, Wide, group
+from matstrata.pipelines.cli.tables import print_grid, print_rows
+from matstrata.schemas.terms import Kind
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Thing = Annotated[
+dataset = group("Training sets: labels and features as of a snapshot, frozen under a hash, made again from a manifest.")
+
+Identifier = Annotated[
     str, typer.Argument(metavar="DATASET", help="A name, an id or its beginning, or an exported manifest.json.")
 ]
 
@@ -34,7 +42,7 @@ class DataFormat(StrEnum):
 @dataset.command()
 def build(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
-    property: Annotated[str, typer.Option("--property", "-p", help="What is labelled, e.g. band_gap.")],
+    property: Annotated[str, typer.Option("--property", "-p", help="The property that is labeled, e.g. band_gap.")],
     features: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,11 +54,11 @@ def build(
         typer.Option("--source", "-s", help="Only labels of this source, or 'source:method'; repeat it for more."),
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", "-k", help="Only labels that are an experiment or a computation.")
+        list[Kind] | None, typer.Option("--kind", "-k", help="Only labels of this kind; repeat it for both.")
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="As it was known then: a snapshot, a release, or a time (2026-05-31T12:00Z)."),
+        typer.Option("--as-of", help="As of then: a snapshot, a release, or a time (2026-05-31T12:00Z)."),
     ] = None,
     *,
     as_json: AsJson = False,
@@ -61,19 +69,14 @@ def build(
     """
     from matstrata.store.datasets import named as datasets
     from matstrata.store.datasets.labelled import Request
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    settings = Settings()
-    lake = Lake.of(settings)
-    lake.snapshot()  # there must be a store
-    lake.init()
+    lake = get_writable_lake()
     with progress("freezing"):
         frozen = datasets.build(lake, name, Request.of(property, features or ["magpie"], source, kind), as_of)
     for note in frozen.notes:
         err.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True)
     if as_json:
-        _print_json(datasets.manifest(lake, frozen.training_set_id))
+        print_json(datasets.manifest(lake, frozen.training_set_id))
         return
     missing = len(frozen) - frozen.table["reason"].null_count
     out.print(
@@ -84,85 +87,72 @@ def build(
 
 
 @dataset.command("list")
-def list_(*, as_json: AsJson = False) -> None:
+def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """List all frozen training sets, the newest first: those with a name, and those of ensembles."""
-    from matstrata.pipelines.cli.tables import grid
     from matstrata.store.datasets.named import listing
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    rows = listing(Lake.of(Settings()))
+    rows = listing(get_lake())
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     keys = ["name", "ensemble", "id", "properties", "sources", "features", "snapshot", "rows"]
-    out.print(grid(keys, [[{**row, "id": row["training_set_id"][:12]}[key] for key in keys] for row in rows]))
+    listed = [{**row, "id": row["training_set_id"][:12]} for row in rows]
+    print_rows(out, keys, listed, wide=wide, least=("properties", "features", "snapshot", "ensemble"))
 
 
 @dataset.command()
-def show(thing: Thing, *, as_json: AsJson = False) -> None:
+def show(identifier: Identifier, *, wide: Wide = False, as_json: AsJson = False) -> None:
     """Show the manifest: request, snapshot, hashes, feature versions, sources and whom to cite."""
-    from matstrata.pipelines.cli.tables import grid
     from matstrata.store.datasets.named import manifest
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    found = manifest(Lake.of(Settings()), thing)
+    facts = manifest(get_lake(), identifier)
     if as_json:
-        _print_json(found)
+        print_json(facts)
         return
-    facts = {key: value for key, value in found.items() if not isinstance(value, list)}
-    out.print(grid(["", thing], [[key, str(value)] for key, value in facts.items()]))
-    out.print(grid(["feature set", "signature"], [[row["label"], row["signature"]] for row in found["feature_sets"]]))
-    keys = ["source", "kind", "method", "licence", "doi", "contract_sha256"]
-    out.print(grid(keys, [[row[key] for key in keys] for row in found["sources"]]))
-    out.print(f"{len(found['columns'])} columns; --json shows what they mean, and the BibTeX to cite.")
+    single = [[key, value] for key, value in facts.items() if not isinstance(value, list)]
+    print_grid(out, ["", identifier], single, wide=wide)
+    versions = [[row["label"], row["signature"]] for row in facts["feature_sets"]]
+    print_grid(out, ["feature set", "signature"], versions, wide=wide)
+    print_rows(out, ["source", "kind", "method", "licence", "doi", "contract_sha256"], facts["sources"], wide=wide)
+    out.print(f"{len(facts['columns'])} columns; --json shows what they mean, and the BibTeX to cite.")
 
 
 @dataset.command()
 def export(
-    thing: Thing,
+    identifier: Identifier,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.  [default: the name]")] = None,
     format: Annotated[DataFormat, typer.Option("--format", help="How to write the data.")] = DataFormat.PARQUET,
 ) -> None:
     """Write a dataset to a folder: data, manifest, Croissant metadata (croissant.json), CITATION.bib and .cff."""
     from matstrata.pipelines.serving.publishing import publish
     from matstrata.store.datasets.named import load, manifest
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    lake = Lake.of(Settings())
-    found = manifest(lake, thing)
-    name = Path(thing).stem if thing.endswith(".json") else thing
+    lake = get_lake()
+    facts = manifest(lake, identifier)
+    name = Path(identifier).stem if identifier.endswith(".json") else identifier
     with progress("writing"):
-        files = publish(output or Path(name), name, load(lake, found), found, format.value)
+        files = publish(output or Path(name), name, load(lake, facts), facts, format.value)
     for file in files:
         sys.stdout.write(f"{file}\n")
 
 
 @dataset.command()
-def verify(thing: Thing, *, as_json: AsJson = False) -> None:
-    """Check a frozen training set: its file, and the same set made anew from the store, against the manifest."""
+def verify(identifier: Identifier, *, as_json: AsJson = False) -> None:
+    """Check a frozen training set: its file, and the same set rebuilt from the store, against the manifest."""
     from dataclasses import asdict
 
     from matstrata.store.datasets.named import manifest
     from matstrata.store.datasets.named import verify as check
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    lake = Lake.of(Settings())
-    with progress("making it anew"):
-        found = check(lake, manifest(lake, thing))
+    lake = get_lake()
+    with progress("rebuilding it"):
+        verdict = check(lake, manifest(lake, identifier))
     if as_json:
-        _print_json({**asdict(found), "holds": found.holds})
+        print_json({**asdict(verdict), "holds": verdict.holds})
     else:
         out.print(
-            f"{plain(thing)}: {found.rows:,} rows, SHA-256 of the content {found.content_sha256}\n"
-            f"the frozen file: {found.file}\nmade anew from snapshot {found.snapshot}: {plain(found.rebuilt)}"
+            f"{plain(identifier)}: {verdict.rows:,} rows, SHA-256 of the content {verdict.content_sha256}\n"
+            f"the frozen file: {verdict.file}\nrebuilt from snapshot {verdict.snapshot}: {plain(verdict.rebuilt)}"
         )
-    if not found.holds:
+    if not verdict.holds:
         raise typer.Exit(1)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")

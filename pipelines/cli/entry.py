@@ -1,6 +1,7 @@
 """Where the `matstrata` command begins: errors become a sentence and an exit code, whenever they come.
 
-Not here: the subcommands (`pipelines.cli.app`), which are imported inside, so that Ctrl-C is heard meanwhile.
+Not here: the subcommands (`pipelines.cli.app`), which are imported inside `main`, so that Ctrl-C and SIGTERM end the
+command in a sentence while imports are still running.
 """
 
 from __future__ import annotations
@@ -9,22 +10,31 @@ import gc
 import os
 import sys
 
+from matstrata.pipelines.cli import interrupts
+
 STOPPED = "stopped; what was committed stays, nothing is half-written. The same command carries on."
 
 
 def main() -> None:
     """Run the command."""
-    gc.set_threshold(100_000, 50, 100)  # what is imported stays; looking through it again and again cost 10 %
+    gc.set_threshold(100_000, 50, 100)  # imported modules stay; scanning them again and again cost 10 %
+    interrupts.terminate_like_interrupt()
     try:
         _run()
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _stopped(error):
+            raise
+        interrupts.end_at_once_from_now_on()
         sys.stderr.write(f"{STOPPED}\n")
-        sys.exit(130)
-    except BrokenPipeError:  # 'matstrata sql … | head'
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(interrupts.TERMINATED if interrupts.terminated() else interrupts.INTERRUPTED)
     finally:
-        gc.freeze()  # nor is it looked through once more at the end
+        gc.freeze()  # nor are they scanned once more at the end
+
+
+def _stopped(error: BaseException) -> bool:
+    """Whether a signal ended the command; Typer makes an exit of Ctrl-C."""
+    exited = isinstance(error, SystemExit) and error.code == interrupts.INTERRUPTED
+    return exited or isinstance(error, KeyboardInterrupt) or interrupts.terminated()
 
 
 def _run() -> None:
@@ -34,9 +44,11 @@ def _run() -> None:
 
     try:
         app()
-    except InputError as error:
-        err.print(f"[bold red]error:[/] {plain(error)}", soft_wrap=True)
-        sys.exit(2)
-    except WorkError as error:
-        err.print(f"[bold red]failed:[/] {plain(error)}", soft_wrap=True)
-        sys.exit(1)
+    except (InputError, WorkError) as error:
+        interrupts.stop_if_terminated()  # that is why it failed
+        word, code = ("error", 2) if isinstance(error, InputError) else ("failed", 1)
+        err.print(f"[bold red]{word}:[/] {plain(error)}", soft_wrap=True)
+        sys.exit(code)
+    except BrokenPipeError:  # 'matstrata sql … | head'
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

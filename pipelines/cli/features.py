@@ -1,22 +1,20 @@
-"""The command `matstrata features`: what describes entities, in which versions, and making it so."""
+"""The command `matstrata features`: which descriptors there are, in which versions, and computing them.
+
+Not here: the descriptors (`pipelines.descriptors`), their tables (`store.features`).
+"""
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from matstrata.pipelines.cli.console import out, plain, progress
+from matstrata.pipelines.cli.console import get_lake, get_writable_lake, out, plain, print_json, progress
+from matstrata.pipelines.cli.options import AsJson, Wide, group
+from matstrata.pipelines.cli.tables import print_grid, print_rows
 
-features = typer.Typer(
-    no_args_is_help=True,
-    help="Feature sets: versioned descriptors of materials and structures, each computed once.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+features = group("Feature sets: versioned descriptors of materials and structures, each computed once.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SetNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Which feature sets, e.g. magpie.  [default: all]")
 ]
@@ -24,10 +22,8 @@ SetName = Annotated[str, typer.Argument(metavar="NAME", help="A feature set, or 
 
 
 @features.command("list")
-def list_(*, as_json: AsJson = False) -> None:
+def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """List all feature sets and their versions; 'current' is what the present code computes."""
-    from matstrata.pipelines.cli.tables import grid
-
     rows = [
         {
             "version": label,
@@ -39,28 +35,25 @@ def list_(*, as_json: AsJson = False) -> None:
             "deprecated": row["deprecated"],
             "created_at": row["created_at"],
         }
-        for label, row in _known().items()
-    ] + _new()
+        for label, row in _stored().items()
+    ] + _not_computed()
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    shown = ["version", "entity", "columns", "rows", "failed", "current", "deprecated"]
-    out.print(grid(shown, [[row[key] for key in shown] for row in rows]))
+    keys = ["version", "entity", "columns", "rows", "failed", "current", "deprecated"]
+    print_rows(out, keys, rows, wide=wide, least=("columns", "deprecated", "entity"))
 
 
 @features.command()
-def describe(name: SetName, *, as_json: AsJson = False) -> None:
+def describe(name: SetName, *, wide: Wide = False, as_json: AsJson = False) -> None:
     """Describe a feature set: what its columns mean, what its version depends on, why rows failed."""
-    from matstrata.pipelines.cli.tables import grid
     from matstrata.store.features.sets import failure_reasons
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    known = _known()
-    label = _label(known, name)
-    row = dict(known[label])
+    versions = _stored()
+    label = _label(versions, name)
+    row = dict(versions[label])
     declared = row.pop("declared")
-    lake = Lake.of(Settings())
+    lake = get_lake()
     with lake.reader() as con:
         comments = dict(
             con.execute(
@@ -79,13 +72,13 @@ def describe(name: SetName, *, as_json: AsJson = False) -> None:
             "data_files": [file.name for file in declared.data_files],
         }
     if as_json:
-        _print_json(row)
+        print_json(row)
         return
     facts = [
-        [key, str(value)] for key, value in row.items() if key not in ("columns", "failures") and value is not None
+        [key, value] for key, value in row.items() if key not in ("columns", "failures") and value not in (None, {})
     ]
-    out.print(grid(["", label], facts))
-    out.print(grid(["column", "meaning"], [[column["name"], column["meaning"]] for column in row["columns"]]))
+    print_grid(out, ["", label], facts, wide=wide)
+    print_grid(out, ["column", "meaning"], [[each["name"], each["meaning"]] for each in row["columns"]], wide=wide)
     for reason, count in row["failures"].items():
         out.print(f"{count:,} failed: {plain(reason)}")
 
@@ -97,7 +90,7 @@ def materialize(names: SetNames = None) -> None:
     The version rises by itself where code, parameters, columns, element tables or the libraries behind the values
     changed. What failed is tried again only when its inputs or the version change.
     """
-    _materialize(names)
+    _compute(names)
 
 
 @features.command()
@@ -108,19 +101,17 @@ def backfill(
         typer.Option("--as-of", help="Describe what the store held then: a snapshot, a release, or a time."),
     ] = None,
 ) -> None:
-    """As materialize, for entities that the store held earlier, and once more for those that failed."""
+    """Compute as materialize does, for entities that the store held earlier too, and again for those that failed."""
     from matstrata.store.lake.as_of import resolve_as_of
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    snapshot = None if as_of is None else resolve_as_of(Lake.of(Settings()), as_of)
-    _materialize(names, snapshot=snapshot, retry=True)
+    snapshot = None if as_of is None else resolve_as_of(get_lake(), as_of)
+    _compute(names, snapshot=snapshot, retry=True)
 
 
 @features.command()
 def deprecate(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="E.g. magpie_v1.")],
-    reason: Annotated[str | None, typer.Option("--reason", "-r", help="Why; shown to whoever reads it.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", "-r", help="Why; shown to readers of the version.")] = None,
     *,
     newest: Annotated[bool, typer.Option("--newest", help="Even if it is the version that the name means.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the mark away.")] = False,
@@ -128,75 +119,58 @@ def deprecate(
     """Mark a version as not to be used any more; it stays readable under its full name."""
     from matstrata.schemas.errors import InputError
     from matstrata.store.features.sets import deprecate as mark
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
     if undo == (reason is not None) or (reason is not None and not reason.strip()):
         raise InputError("give either --reason TEXT, or --undo")
-    settings = Settings()
-    mark(_ready(Lake.of(settings)), version, None if undo else reason, newest=newest)
+    mark(get_writable_lake(), version, None if undo else reason, newest=newest)
     out.print(f"{plain(version)} is {'in use again' if undo else 'deprecated'}.")
 
 
-def _materialize(names: list[str] | None, **how: Any) -> None:
+def _compute(names: list[str] | None, *, snapshot: int | None = None, retry: bool = False) -> None:
     from matstrata.pipelines.descriptors.registry import FEATURE_SETS, get_feature_set
     from matstrata.store.features.sets import materialize
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    wanted = [get_feature_set(name) for name in names or FEATURE_SETS]
-    settings = Settings()
-    lake = _ready(Lake.of(settings))
+    feature_sets = [get_feature_set(name) for name in names or FEATURE_SETS]
+    lake = get_writable_lake()
     with progress("computing"):
-        done = [materialize(lake, feature_set, **how) for feature_set in wanted]
-    for each in done:
+        results = [materialize(lake, feature_set, snapshot=snapshot, retry=retry) for feature_set in feature_sets]
+    for result in results:
         out.print(
-            f"{each.label}: {each.computed:,} computed, {each.failed:,} failed, {each.rows:,} rows in all; "
-            f"snapshot {each.snapshot}"
+            f"{result.label}: {result.computed:,} computed, {result.failed:,} failed, {result.rows:,} rows in all; "
+            f"snapshot {result.snapshot}"
         )
-        if each.failed:
-            out.print(f"See why: matstrata features describe {each.label}")
+        if result.failed:
+            out.print(f"See why: matstrata features describe {result.label}")
 
 
-def _ready(lake: Any) -> Any:
-    """The lake, with the tables of this version of Matstrata; an error where there is none."""
-    lake.snapshot()
-    lake.init()
-    return lake
-
-
-def _known() -> dict[str, dict[str, Any]]:
-    """All versions in the store, each with its declaration where there is one, and whether that is still the same."""
+def _stored() -> dict[str, dict[str, Any]]:
+    """All versions in the store, each with its declaration if it has one, and whether that is still the same."""
     from matstrata.pipelines.descriptors.registry import FEATURE_SETS
     from matstrata.store.features.sets import failure_counts, versions
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
 
-    lake = Lake.of(Settings())
-    stored, failed = {}, {}
-    if lake.exists():
-        with lake.reader() as con:
-            stored, failed = versions(con), failure_counts(con)
-    known: dict[str, dict[str, Any]] = {}
-    for label, row in stored.items():
+    lake = get_lake()
+    if not lake.exists():
+        return {}
+    with lake.reader() as con:
+        rows, failed = versions(con), failure_counts(con)
+    stored: dict[str, dict[str, Any]] = {}
+    for label, row in rows.items():
         declared = FEATURE_SETS.get(row["name"])
-        current = declared is not None and declared.signature() == row["signature"]
-        mark = row.get("deprecated")
-        known[label] = {
+        stored[label] = {
             **row,
-            "deprecated": mark,
+            "deprecated": row.get("deprecated"),
             "failed": failed.get(label, 0),
-            "current": current,
+            "current": declared is not None and declared.signature() == row["signature"],
             "declared": declared,
         }
-    return known
+    return stored
 
 
-def _new() -> list[dict[str, Any]]:
+def _not_computed() -> list[dict[str, Any]]:
     """What the present code would compute and the store does not have, in the shape of the list."""
     from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 
-    there = {row["name"] for row in _known().values() if row["current"]}
+    computed = {row["name"] for row in _stored().values() if row["current"]}
     return [
         {
             "version": f"{feature_set.name} (not computed yet)",
@@ -209,20 +183,16 @@ def _new() -> list[dict[str, Any]]:
             "created_at": None,
         }
         for feature_set in FEATURE_SETS.values()
-        if feature_set.name not in there
+        if feature_set.name not in computed
     ]
 
 
-def _label(known: dict[str, dict[str, Any]], name: str) -> str:
+def _label(versions: dict[str, dict[str, Any]], name: str) -> str:
     from matstrata.schemas.errors import InputError
 
-    if name in known:
+    if name in versions:
         return name
-    named = [label for label, row in known.items() if row["name"] == name]
-    if not named:
-        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(known) or 'none yet'}")
-    return named[-1]
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    labels = [label for label, row in versions.items() if row["name"] == name]
+    if not labels:
+        raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(versions) or 'none yet'}")
+    return labels[-1]

@@ -1,15 +1,14 @@
-"""The command that moves a store between its embedded and its shared form."""
+"""The command that moves a store between its embedded and its shared form. Not here: moving it (`store.upkeep`)."""
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from matstrata.pipelines.cli.console import out, plain, progress
+from matstrata.pipelines.cli.console import get_lake, out, plain, print_json, progress
+from matstrata.pipelines.cli.options import AsJson
 
 
 def migrate(
@@ -17,8 +16,8 @@ def migrate(
     back: Annotated[
         bool, typer.Option("--back", help="From the shared store into the folder MATSTRATA_STORE.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and say what would be done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Move the store of MATSTRATA_STORE to the shared place that MATSTRATA_CATALOG and MATSTRATA_DATA name.
 
@@ -27,10 +26,9 @@ def migrate(
     """
     from matstrata.schemas.errors import InputError
     from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
     from matstrata.store.upkeep.migrate import migrate as move
 
-    shared = Lake.of(Settings())
+    shared = get_lake()
     if shared.shared is None:
         raise InputError("set MATSTRATA_CATALOG and MATSTRATA_DATA to the shared place; docs/shared_store.md shows how")
     embedded = Lake(shared.root, shared.lock_timeout)
@@ -38,7 +36,7 @@ def migrate(
     with progress("looking"):
         done = move(source, target, dry_run=dry_run)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(done), indent=2) + "\n")
+        print_json(asdict(done))
         return
     out.print(
         f"{plain(done.source)} {'would go' if dry_run else 'went'} to {plain(done.target)}: "

@@ -1,4 +1,4 @@
-"""How `matstrata sql` runs a statement: with progress where a person looks on, and stopped by Ctrl-C at once.
+"""How `matstrata sql` runs a statement: with progress in a terminal, and stopped by Ctrl-C at once.
 
 Not here: what SQL may do (`store.lake.query`), how results look (`pipelines.cli.tables`), the prompt
 (`pipelines.cli.sql_prompt`).
@@ -58,12 +58,12 @@ def _find_cause(con: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def interruptible(con: duckdb.DuckDBPyConnection, work: Callable[[], None], *, quiet: bool = False) -> None:
-    """Do `work`, which runs statements on `con`, in a thread, so that this one can show progress and hear Ctrl-C.
+    """Do `work`, which runs statements on `con`, in a thread, so that this one can show progress and receive Ctrl-C.
 
     Args:
-        con: what the work asks.
-        work: asks and writes the answer.
-        quiet: show no progress, because the answer itself goes to the terminal.
+        con: the connection that the work uses.
+        work: runs statements and writes their results.
+        quiet: show no progress, because the result itself goes to the terminal.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; the statement was stopped.
@@ -87,8 +87,8 @@ def interruptible(con: duckdb.DuckDBPyConnection, work: Callable[[], None], *, q
             with err.status("") as status:
                 while not done.wait(0.1):
                     share = con.query_progress()
-                    known = f"{share:.0f} % " if share >= 0 else ""
-                    status.update(f"{known}{time.monotonic() - started:.0f} s; Ctrl-C stops")
+                    done_so_far = f"{share:.0f} % " if share >= 0 else ""
+                    status.update(f"{done_so_far}{time.monotonic() - started:.0f} s; Ctrl-C stops")
         done.wait()
     except KeyboardInterrupt:
         while not done.wait(0.1):  # again, as the first may fall between two statements

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from matstrata.pipelines.cli import interrupts
 from matstrata.pipelines.cli.console import err, out, plain
+from matstrata.pipelines.cli.tables import print_grid
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.sql import literal
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
@@ -89,6 +92,7 @@ def prompt(con: duckdb.DuckDBPyConnection, run: Callable[[str], None]) -> None:
         try:
             text = session.prompt("strata> ").strip()
         except KeyboardInterrupt:
+            interrupts.stop_if_terminated()
             continue
         except EOFError:
             return
@@ -100,26 +104,24 @@ def prompt(con: duckdb.DuckDBPyConnection, run: Callable[[str], None]) -> None:
             except (InputError, WorkError) as error:
                 err.print(f"[bold red]error:[/] {plain(error)}", soft_wrap=True)
             except KeyboardInterrupt:
+                interrupts.stop_if_terminated()
                 err.print("stopped")
                 break
 
 
 def _command(con: duckdb.DuckDBPyConnection, text: str) -> None:
-    from matstrata.pipelines.cli.tables import grid
-
     word, _, about = text.rstrip(";").partition(" ")
     if word == ".tables":
-        out.print(grid(["table", "one row is"], [list(row) for row in con.execute(_TABLES).fetchall()]))
+        print_grid(out, ["table", "one row is"], con.execute(_TABLES).fetchall())
     elif word == ".schema" and about.strip():
         schema, _, table = about.strip().rpartition(".")
-        names = [name.replace("'", "''") for name in (schema or "main", table)]
         rows = con.execute(
             "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE database_name = 'lake' "
-            f"AND schema_name = '{names[0]}' AND table_name = '{names[1]}' ORDER BY column_index"
+            f"AND schema_name = {literal(schema or 'main')} AND table_name = {literal(table)} ORDER BY column_index"
         ).fetchall()
         if not rows:
             raise InputError(f"there is no table {about.strip()}; .tables lists them")
-        out.print(grid(["column", "type", "definition"], [list(row) for row in rows]))
+        print_grid(out, ["column", "type", "definition"], rows, least=("type",))
     else:
         out.print(_HELP, markup=False, highlight=False)
 
@@ -143,8 +145,8 @@ def completer(con: duckdb.DuckDBPyConnection) -> Completer:
             start = max((text.rfind(mark) for mark in " \n\t(,=<>+-*/"), default=-1) + 1
             word = text[start:]
             if text.startswith("."):
-                found = [each for each in (".tables", ".schema", ".help", ".quit") if each.startswith(text)]
-                yield from (Completion(each, -len(text)) for each in found)
+                commands = [each for each in (".tables", ".schema", ".help", ".quit") if each.startswith(text)]
+                yield from (Completion(each, -len(text)) for each in commands)
                 return
             table, dot, rest = word.rpartition(".")
             of_table = columns.get(table, [])

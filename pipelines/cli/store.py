@@ -1,56 +1,58 @@
-"""The commands that look after the store: `catalog`, `maintain`, `backup`, `restore`, `doctor`."""
+"""The commands that look after the store: `catalog`, `maintain`, `backup`, `restore`, `doctor`.
+
+Not here: the work (`store.upkeep`), how the overview looks (`pipelines.cli.catalog`).
+"""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matstrata.pipelines.cli.console import open_page, out, plain, progress
+from matstrata.pipelines.cli.console import get_lake, open_page, out, plain, print_json, progress
+from matstrata.pipelines.cli.options import AsJson, Wide
 
 if TYPE_CHECKING:
     from matstrata.store.upkeep.maintenance import Maintained, Space
 
 store = typer.Typer()
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @store.command()
 def catalog(
     *,
     page: Annotated[bool, typer.Option("--page", help="Write it as a page and open that.")] = False,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, what came from what."""
-    from matstrata.pipelines.cli.catalog import print_catalogue
+    from matstrata.pipelines.cli.catalog import print_catalog
     from matstrata.pipelines.ingest.sources import contracts
     from matstrata.pipelines.reports.store_page import windows, write_catalogue
     from matstrata.store.overview import catalogue
 
-    lake = _lake()
+    lake = get_lake()
     if page:
         written = write_catalogue(lake, windows(contracts().values()))
         sys.stdout.write(f"{written}\n")
         open_page(written)
         return
     with lake.reader() as con:
-        found = catalogue(con)
+        overview = catalogue(con)
     if as_json:
-        _print_json(found)
+        print_json(overview)
         return
-    print_catalogue(out, found, windows(contracts().values()), datetime.now(UTC))
+    print_catalog(out, overview, windows(contracts().values()), datetime.now(UTC), wide=wide)
 
 
 @store.command()
 def maintain(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done and freed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done and freed.")] = False,
     keep_snapshots: Annotated[int, typer.Option(min=1, help="Keep so many of the newest snapshots.")] = 20,
     keep_days: Annotated[float, typer.Option(min=0, help="Keep all snapshots of so many days.")] = 7,
     grace_hours: Annotated[
@@ -63,13 +65,13 @@ def maintain(
 ) -> None:
     """Expire old snapshots, merge small files, rewrite those full of deleted rows, delete what nothing needs.
 
-    What a release, a frozen training set or a model pins stays readable. It can be stopped at any moment and run while
-    others read and write.
+    What a release, a frozen training set or a model pins stays readable. It can be stopped at any moment, and can run
+    while the store is read and written.
     """
     from matstrata.store.upkeep.maintenance import Policy, plan
     from matstrata.store.upkeep.maintenance import maintain as do
 
-    lake, policy = _lake(), Policy(keep_snapshots, keep_days, grace_hours)
+    lake, policy = get_lake(), Policy(keep_snapshots, keep_days, grace_hours)
     if dry_run:
         done = plan(lake, policy)
     else:
@@ -77,7 +79,7 @@ def maintain(
         with progress("looking after the store"):
             done = do(lake, policy)
     if as_json:
-        _print_json(asdict(done) | {"dry_run": dry_run})
+        print_json(asdict(done) | {"dry_run": dry_run})
         return
     _print_maintained(done, grace_hours, "would be " if dry_run else "")
 
@@ -88,11 +90,11 @@ def backup(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the store to a folder, consistent, while others read and write; it appears whole or not at all."""
+    """Copy the store to a folder, consistently even while it is read and written; it appears whole or not at all."""
     from matstrata.schemas.errors import InputError
     from matstrata.store.upkeep.backup import backup as copy
 
-    lake = _lake()
+    lake = get_lake()
     if lake.shared is not None:
         raise InputError(
             f"'matstrata backup' copies an embedded store; {lake.address} is shared: use pg_dump for its catalog and "
@@ -101,11 +103,11 @@ def backup(
     with progress("copying"):
         done = copy(lake, target)
     if as_json:
-        _print_json(asdict(done))
+        print_json(asdict(done))
         return
     out.print(
         f"{done.files:,} files, {_bytes(done.bytes)}, snapshot {done.snapshot}. "
-        f"To bring it back: matstrata restore {plain(target)} --to FOLDER",
+        f"To restore it: matstrata restore {plain(target)} --to FOLDER",
         soft_wrap=True,
     )
 
@@ -114,19 +116,20 @@ def backup(
 def restore(
     backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="A folder that 'matstrata backup' made.")],
     to: Annotated[
-        Path | None, typer.Option("--to", help="Where the store shall be, empty or absent.  [default: MATSTRATA_STORE]")
+        Path | None,
+        typer.Option("--to", help="Folder of the store, empty or new.  [default: MATSTRATA_STORE]"),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a backup back; every file is compared with its hash. A store that lies there is never overwritten."""
+    """Restore a backup; every file is compared with its hash. An existing store is never overwritten."""
     from matstrata.store.settings import Settings
     from matstrata.store.upkeep.backup import restore as copy
 
     with progress("copying"):
         done = copy(backup, to or Settings().store)
     if as_json:
-        _print_json(asdict(done))
+        print_json(asdict(done))
         return
     out.print(
         f"{done.files:,} files, {_bytes(done.bytes)}, snapshot {done.snapshot}, in {plain(done.place)}", soft_wrap=True
@@ -139,24 +142,24 @@ def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Read every row of every file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the catalog with the files, all files with their hashes, counts with rows; say how to mend.
+    """Compare catalog and files, files and hashes, counts and rows; print how to repair each fault.
 
-    Ends with 1 where something needs mending.
+    Ends with exit code 1 if something needs repair.
     """
     from matstrata.store.upkeep.doctor import examine
 
     with progress("looking"):
-        found = examine(_lake(), deep=deep)
+        report = examine(get_lake(), deep=deep)
     if as_json:
-        _print_json(asdict(found) | {"healthy": found.healthy})
+        print_json(asdict(report) | {"healthy": report.healthy})
     else:
-        looked = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in found.looked_at.items())
-        for finding in found.findings:
+        looked = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in report.looked_at.items())
+        for finding in report.findings:
             word = "[bold red]damage[/]" if finding.damage else "[yellow]note[/]"
             out.print(f"{word} ({finding.check}): {plain(finding.what)}\n  {plain(finding.mend)}", soft_wrap=True)
-        verdict = "nothing needs mending" if found.healthy else "[bold red]something needs mending[/]"
+        verdict = "nothing needs repair" if report.healthy else "[bold red]something needs repair[/]"
         out.print(f"Looked at {looked}: {verdict}.")
-    if not found.healthy:
+    if not report.healthy:
         raise typer.Exit(1)
 
 
@@ -185,14 +188,3 @@ def _bytes(number: float) -> str:
             return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
         number /= 1000
     return f"{number:.3g} GB"
-
-
-def _lake() -> Any:
-    from matstrata.store.lake.lake import Lake
-    from matstrata.store.settings import Settings
-
-    return Lake.of(Settings())
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")

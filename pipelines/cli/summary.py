@@ -1,4 +1,4 @@
-"""The few lines that `matstrata run` ends with. The report says the rest."""
+"""The few lines with which `matstrata run` ends. Not here: all the rest, which the report has (`pipelines.reports`)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matstrata.pipelines.cli.plain import plain_table
+from matstrata.pipelines.cli.tables import print_grid
 from matstrata.pipelines.reports.report import report_path
 from matstrata.pipelines.reports.wording import SETTINGS_IN_SHORT
 from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.schemas.units import unit_suffix
 from matstrata.store.lake.lake import Lake, current_snapshot
 from matstrata.store.models import serving
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
-    """Print what a run came to: records, materials, features, errors, and where to go from here."""
+    """Print the results of a run: records, materials, features, errors, and where to go from here."""
     with lake.reader() as con:
 
         def rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -46,12 +46,12 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
             )
         }
         snapshot = current_snapshot(con)
-    unit = "" if spec.predicts.unit == "1" else f" {spec.predicts.unit}"
+    unit = unit_suffix(spec.predicts.unit)
     console.print(f"\n[bold]{spec.predicts.title}[/]   store snapshot {snapshot}, model {model_id}\n")
-    console.print(_sources_table(spec, sources))
+    _print_sources(console, spec, sources)
     listed = ", ".join(f"{name} v{version} ({columns} columns, {n:,} rows)" for name, version, columns, n in features)
     console.print(f"  {materials:,} materials; features {listed}\n")
-    console.print(_errors_table(spec, figures, unit))
+    _print_errors(console, spec, figures, unit)
     noise = figures.get(("measurement", "pooled_sd"))
     if noise is not None:
         console.print(
@@ -60,28 +60,23 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
     _print_directions(console, lake, spec, [f"{name}_v{version}" for name, version, *_ in features])
 
 
-def _sources_table(spec: EnsembleSpec, sources: list[tuple[Any, ...]]) -> Table:
-    table = plain_table(("source", "kind", "records in", "accepted", "rejected"), numeric=(2, 3, 4))
-    for source, kind, *counts in sorted(sources, key=lambda row: spec.source_names.index(row[0])):
-        table.add_row(source, kind, *(f"{count:,}" for count in counts))
-    return table
+def _print_sources(console: Console, spec: EnsembleSpec, sources: list[tuple[Any, ...]]) -> None:
+    ordered = sorted(sources, key=lambda row: spec.source_names.index(row[0]))
+    print_grid(console, ("source", "kind", "records in", "accepted", "rejected"), ordered, least=("kind",))
 
 
-def _errors_table(spec: EnsembleSpec, figures: dict[tuple[str, str], float], unit: str) -> Table:
+def _print_errors(console: Console, spec: EnsembleSpec, figures: dict[tuple[str, str], float], unit: str) -> None:
     n = int(figures["known_dft", "n"])
-    titles = (f"out of group, {n:,} materials", f"MAE{unit}", f"RMSE{unit}", "R²", "in 90 % interval")
-    table = plain_table(titles, numeric=(1, 2, 3, 4))
+    titles = (f"out of fold, by group, {n:,} materials", f"MAE{unit}", f"RMSE{unit}", "R²", "in 90 % interval")
     names = {"target": spec.target, "helpers": " and ".join(spec.helpers)}
+    rows = []
     for setting, text in SETTINGS_IN_SHORT.items():
         if (setting, "mae") not in figures:
             continue
         coverage = figures.get((setting, "coverage_90"))
-        table.add_row(
-            text.format(**names),
-            *(f"{figures[setting, metric]:.3f}" for metric in ("mae", "rmse", "r2")),
-            "" if coverage is None else f"{coverage:.1%}",
-        )
-    return table
+        errors = (f"{figures[setting, metric]:.3f}" for metric in ("mae", "rmse", "r2"))
+        rows.append([text.format(**names), *errors, "" if coverage is None else f"{coverage:.1%}"])
+    print_grid(console, titles, rows, numeric=titles[1:], least=(f"RMSE{unit}",))
 
 
 def _print_directions(console: Console, lake: Lake, spec: EnsembleSpec, features: list[str]) -> None:

@@ -1,155 +1,157 @@
-"""How results look in a terminal. Not here: computing them, and other formats (`pipelines.serving.export`)."""
+"""Tables in a terminal: values as cells, as many columns as fit, and a line about those that don't.
+
+Not here: how a table is laid out (`pipelines.cli.plain`), predictions and the status (`pipelines.cli.answers`), and
+results in other formats (`pipelines.serving.export`).
+"""
 
 from __future__ import annotations
 
-import json
-import sys
-import textwrap
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-import pyarrow as pa
 from rich.console import Console
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
+from rich.text import Text
 
-from matstrata.pipelines.cli.plain import plain_table
-from matstrata.pipelines.reports.wording import spoken
-from matstrata.pipelines.serving.export import BATCH, batches, cell_text, export, uniquely_named
-from matstrata.schemas.properties import get_property
+from matstrata.pipelines.cli.plain import Column, Layout, Shape, aligned, lay_out, significant
 
 if TYPE_CHECKING:
-    from matstrata.pipelines.serving.predictor import Prediction
+    import duckdb
+    import pyarrow as pa
 
-ROWS_SHOWN = 40
-EFFECTS_SHOWN = 6  # groups of descriptors, beside all sources; JSON has all
+SQL_ROWS = 40
+_RAW_DIGITS = 6
+_EXACT_BELOW = 1e15  # whole numbers below are exact as floats
+_NAMED = 5  # hidden columns that are named one by one
+_LONG = 28  # a text of several words and more characters is prose
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
-def write_result(result: duckdb.DuckDBPyConnection, format: str, output: Path | None, console: Console) -> None:
+def write_result(
+    result: duckdb.DuckDBPyConnection, format: str, output: Path | None, console: Console, *, wide: bool = False
+) -> None:
     """Print an SQL result as a table, or write it in the given format to `output` or to standard output.
 
     Raises:
         InputError: Parquet would go to a terminal; or a value on the way could not be computed.
         WorkError: the file can't be written.
     """
+    from matstrata.pipelines.serving.export import BATCH, export, uniquely_named  # deferred: 0.3 s, DuckDB, Arrow
+
     if format == "table" and output is None:
-        _print_table(uniquely_named(result.to_arrow_reader(BATCH)), console)
+        _print_result(uniquely_named(result.to_arrow_reader(BATCH)), console, wide=wide)
     else:
         export(result, format, output)
 
 
-def _print_table(reader: pa.RecordBatchReader, console: Console) -> None:
-    shown: list[dict[str, Any]] = []
+def _print_result(reader: pa.RecordBatchReader, console: Console, *, wide: bool) -> None:
+    from matstrata.pipelines.serving.export import batches
+
+    first: list[dict[str, Any]] = []
     more = 0
     for batch in batches(reader):
         rows = batch.to_pylist()
-        room = ROWS_SHOWN - len(shown)
-        shown += rows[:room]
+        room = SQL_ROWS - len(first)
+        first += rows[:room]
         more += max(0, len(rows) - room)
-    console.print(grid(reader.schema.names, [list(row.values()) for row in shown]))
+    print_grid(console, reader.schema.names, [list(row.values()) for row in first], wide=wide, raw=True)
     if more:
         console.print(f"… and {more:,} more rows; --format csv prints all")
 
 
-def grid(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> Table:
-    """A plain table: numbers to the right, nothing of the data taken for markup."""
-    numeric = [
-        i
-        for i in range(len(names))
-        if any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+def print_rows(
+    console: Console, keys: Sequence[str], rows: Sequence[Mapping[str, Any]], *, wide: bool, **options: Any
+) -> None:
+    """Print these keys of records as columns; `options` as `print_grid` has them."""
+    print_grid(console, keys, [[row[key] for key in keys] for row in rows], wide=wide, **options)
+
+
+def print_grid(
+    console: Console,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    wide: bool = False,
+    title: str | None = None,
+    least: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    raw: bool = False,
+) -> None:
+    """Print a table: whole into a pipe or where `wide`, and otherwise as much as fits the terminal.
+
+    Args:
+        console: where it goes.
+        titles: of the columns.
+        rows: of values; nothing of them is taken for markup.
+        wide: print every column whole.
+        title: a line above the table.
+        least: titles of the columns that are left out first, the least important one at the beginning; the others
+            follow from the right.
+        numeric: titles of columns that hold numbers as text.
+        raw: data as they are: lists and numbers as in JSON, six significant digits instead of four, and long texts
+            cut instead of broken between words.
+    """
+    if not titles:
+        return
+    columns = [
+        _column(name, [row[i] for row in rows], _rank(i, name, least), numeric=name in numeric, raw=raw)
+        for i, name in enumerate(titles)
     ]
-    table = plain_table([escape(name) for name in names], numeric=numeric, title=title)
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    return table
+    whole = wide or not console.is_terminal
+    layout = lay_out(columns, None if whole else console.width)
+    lines = Text()
+    if title:
+        lines.append(f"{title}\n", "bold")
+    lines.append("\n".join(layout.head), "bold")
+    for line in layout.rows:
+        lines.append(f"\n{line}")
+    lines.append("\n")
+    console.print(lines, soft_wrap=True, highlight=False)
+    if (note := _note(layout)) is not None:
+        console.print(Text(note, "dim"), highlight=False)
 
 
-def _cell(value: Any) -> str:
+def _rank(position: int, title: str, least: Sequence[str]) -> int:
+    return position if title not in least else 1000 - list(least).index(title)
+
+
+def _column(title: str, values: Sequence[Any], rank: int, *, numeric: bool, raw: bool) -> Column:
+    stated = [value for value in values if value is not None]
+    cells = [_cell(value, raw=raw) for value in values]
+    if numeric or (stated and all(isinstance(each, int | float) and not isinstance(each, bool) for each in stated)):
+        return Column(title, aligned(cells), Shape.NUMBER, rank)
+    long = not raw and any(len(cell) > _LONG and " " in cell for cell in cells)
+    return Column(title, cells, Shape.PROSE if long else Shape.NAME, rank)
+
+
+def _cell(value: Any, *, raw: bool) -> str:
+    """A value as one line of text."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return significant(value, _RAW_DIGITS, _EXACT_BELOW) if raw else significant(value)
+    if raw:
+        from matstrata.pipelines.serving.export import cell_text
+
+        return _CONTROL.sub(" ", cell_text(value))
     if isinstance(value, int):
-        return str(value)
-    return cell_text(value)
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return _CONTROL.sub(" ", text)
 
 
-def print_predictions(console: Console, results: Sequence[Prediction], *, as_json: bool) -> None:
-    """Predictions as JSON, or one panel per formula."""
-    if as_json:
-        sys.stdout.write(json.dumps([result.as_dict() for result in results], indent=2, ensure_ascii=False) + "\n")
-        return
-    for result in results:
-        console.print(_prediction_panel(result))
-    cited = {citation for result in results for citation in result.citations}
-    if cited:
-        console.print("[bold]Please cite[/]")
-        for citation in sorted(cited):
-            console.print(escape(citation), soft_wrap=True)
-
-
-def _prediction_panel(result: Prediction) -> Panel:
-    title = escape(result.formula)
-    if result.reason is not None:
-        return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
-    unit = "" if result.unit == "1" else f" {result.unit}"
-    domain = "in domain" if result.in_domain else "[yellow]out of domain: nothing alike was measured[/]"
-    if result.in_training:
-        domain += "; the model has seen this composition measured"
-    body = Table.grid(padding=(0, 2))
-    body.add_row(
-        get_property(result.property).title,
-        f"[bold]{result.value:.3g}{unit}[/]   90 %: {result.lower_90:.3g} to {result.upper_90:.3g}{unit}   {domain}",
-    )
-    spread = f"± {result.uncertainty_model:.2g}{unit} by the models" if result.uncertainty_model is not None else ""
-    if result.uncertainty_noise is not None:
-        spread += f", ± {result.uncertainty_noise:.2g}{unit} by which measurements scatter"
-    if result.chance_nonzero is not None:
-        spread += f"; {result.chance_nonzero:.0%} that it is not zero"
-    body.add_row("[dim]of this[/]", spread)
-    for source in result.sources:
-        body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
-    for neighbour in result.neighbours:
-        reference = escape(_short(neighbour.reference))
-        body.add_row(
-            "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
-        )
-    descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
-    for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_SHOWN]]:
-        what = effect.block if effect.kind == "source" else spoken(effect.block)
-        body.add_row("[dim]moved by[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {escape(what)}")
-    return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
-
-
-def _short(reference: str) -> str:
-    """The first DOI of a reference, or its first words; JSON has it whole."""
-    dois = [word for word in reference.split() if word.startswith("https://doi.org/")]
-    return dois[0].rstrip(";,.") if dois else textwrap.shorten(reference, 72, placeholder=" …")
-
-
-def print_status(
-    console: Console, settings: Sequence[Mapping[str, str]], store: Mapping[str, Any], *, as_json: bool
-) -> None:
-    """Settings with their origin, then what the store holds."""
-    if as_json:
-        text = json.dumps({"settings": list(settings), **store}, indent=2, default=str, ensure_ascii=False)
-        sys.stdout.write(text + "\n")
-        return
-    console.print(grid(["setting", "value", "origin", "meaning"], [list(row.values()) for row in settings]))
-    if not store["exists"]:
-        console.print(f"No store in {store['store']} yet; 'matstrata run' makes one.")
-        return
-    console.print(
-        f"[bold]Store[/] {escape(store['store'])}: snapshot {store['snapshot']}, {store['materials']:,} materials, "
-        f"{store['observations']:,} observations"
-    )
-    for name in ("sources", "feature_sets", "models", "commits"):
-        if store[name]:
-            console.print(
-                grid(list(store[name][0]), [list(row.values()) for row in store[name]], name.replace("_", " "))
-            )
+def _note(layout: Layout) -> str | None:
+    """What to do about what was hidden or cut."""
+    if layout.hidden:
+        names = ", ".join(layout.hidden[:_NAMED])
+        more = len(layout.hidden) - _NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        word = "column" if len(layout.hidden) == 1 else "columns"
+        return f"Hidden {word}: {names}{rest}. --wide shows every column whole."
+    return "Texts that end in … are cut. --wide shows them whole." if layout.shortened else None

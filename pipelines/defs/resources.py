@@ -1,4 +1,4 @@
-"""The resource that assets share: the store of the settings."""
+"""What all assets and jobs share: the store of the settings, and how a run executes its steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import dagster as dg
 
 from matstrata.store.lake.lake import Lake
 from matstrata.store.settings import Settings
+
+EXECUTOR = dg.in_process_executor
+"""One process per run: the assets write to one store in turn, and each new process would import for 6 s."""
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -16,3 +19,6 @@ class StoreResource(dg.ConfigurableResource):
         lake = Lake.of(Settings())
         lake.init()
         return lake
+
+
+RESOURCES = {"store": StoreResource()}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from matstrata.schemas.contracts import Kind
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
+from matstrata.schemas.terms import Kind
 from matstrata.store.lake.lake import Lake
 from matstrata.store.lake.views import TIMES
 from matstrata.store.records.noise import pooled_noise

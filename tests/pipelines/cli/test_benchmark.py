@@ -45,7 +45,7 @@ def test_ours_stand_beside_the_published(capsys: pytest.CaptureFixture[str]) -> 
             "delta": {"protocols": {}, "says": [], "reason": "no computed source", "seconds": 0.0},
         },
     }
-    _print(result)
+    _print(result, wide=False)
     printed = capsys.readouterr().out
     lines = printed.splitlines()
     table = [line.split()[:3] for line in lines]

@@ -76,7 +76,7 @@ def test_maintenance_says_first_and_does_then(typed, lake):
 
 def test_backup_restore_and_doctor(typed, lake, tmp_path):
     assert "matstrata restore" in typed("backup", tmp_path / "copy")
-    assert "nothing needs mending" in typed("doctor", "--deep")
+    assert "nothing needs repair" in typed("doctor", "--deep")
     next(lake.data.rglob("*.parquet")).unlink()
     said = typed("doctor", exit_code=1)
     assert "is missing" in said

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from matstrata.pipelines.cli.catalog import print_catalogue
+from matstrata.pipelines.cli.catalog import print_catalog
 from matstrata.pipelines.reports.store_page import write_catalogue
 from matstrata.store.lake.lake import Lake
 from matstrata.store.overview import catalogue
@@ -52,7 +52,7 @@ def test_an_overdue_source_is_told(filled: tuple[Lake, int]) -> None:
         found = catalogue(con)
     console = Console(width=200, record=True, file=None, quiet=False)
     with console.capture() as captured:
-        print_catalogue(console, found, {found["sources"][0]["source"]: 24.0}, WHEN + timedelta(days=3))
+        print_catalog(console, found, {found["sources"][0]["source"]: 24.0}, WHEN + timedelta(days=3))
     said = captured.get()
     assert said.count("3 days ago, overdue") == 1
     assert "3 days ago" in said.replace("3 days ago, overdue", "")

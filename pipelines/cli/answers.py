@@ -1,0 +1,118 @@
+"""How the answers of single commands look in a terminal: predictions, contradictions between sources, the status.
+
+Not here: computing them (`pipelines.serving`, `store`), tables in general (`pipelines.cli.tables`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from matstrata.pipelines.cli.tables import print_grid, print_rows
+from matstrata.schemas.units import unit_suffix
+
+if TYPE_CHECKING:
+    from matstrata.pipelines.serving.predictor import Prediction
+
+EFFECTS_PRINTED = 6  # groups of descriptors, after those of the sources; JSON has all
+
+
+def print_predictions(console: Console, results: Sequence[Prediction]) -> None:
+    """Print one panel per formula, then whom to cite."""
+    for result in results:
+        console.print(_prediction_panel(result))
+    citations = {citation for result in results for citation in result.citations}
+    if citations:
+        console.print("[bold]Please cite[/]")
+        for citation in sorted(citations):
+            console.print(escape(citation), soft_wrap=True)
+
+
+def _prediction_panel(result: Prediction) -> Panel:
+    from matstrata.pipelines.reports.wording import spoken
+    from matstrata.schemas.properties import get_property
+
+    title = escape(result.formula)
+    if result.reason is not None:
+        return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
+    unit = unit_suffix(result.unit)
+    domain = "in domain" if result.in_domain else "[yellow]out of domain: no similar material was measured[/]"
+    if result.in_training:
+        domain += "; the model has seen this composition measured"
+    body = Table.grid(padding=(0, 2))
+    body.add_row(
+        get_property(result.property).title,
+        f"[bold]{result.value:.3g}{unit}[/]   90 %: {result.lower_90:.3g} to {result.upper_90:.3g}{unit}   {domain}",
+    )
+    spread = f"± {result.uncertainty_model:.2g}{unit} by the models" if result.uncertainty_model is not None else ""
+    if result.uncertainty_noise is not None:
+        spread += f", ± {result.uncertainty_noise:.2g}{unit} by the scatter of measurements"
+    if result.chance_nonzero is not None:
+        spread += f"; {result.chance_nonzero:.0%} that it is not zero"
+    body.add_row("[dim]of which[/]", spread)
+    for source in result.sources:
+        body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
+    for neighbour in result.neighbours:
+        reference = escape(_short(neighbour.reference))
+        body.add_row(
+            "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
+        )
+    descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
+    for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_PRINTED]]:
+        block = effect.block if effect.kind == "source" else spoken(effect.block)
+        body.add_row("[dim]effect[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {escape(block)}")
+    return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
+
+
+def _short(reference: str) -> str:
+    """The first DOI of a reference, or its first words; JSON has it whole."""
+    dois = [word for word in reference.split() if word.startswith("https://doi.org/")]
+    return dois[0].rstrip(";,.") if dois else textwrap.shorten(reference, 72, placeholder=" …")
+
+
+def print_conflicts(
+    console: Console, property: str, threshold: float, rows: Sequence[Mapping[str, Any]], limit: int, *, wide: bool
+) -> None:
+    """Print the pairs of labels that contradict each other the most, and how many there are in all."""
+    from matstrata.store.lake.views import TIMES
+
+    print_rows(
+        console,
+        ["material_id", "source_a", "value_a", "n_a", "source_b", "value_b", "n_b", "difference", "remark"],
+        rows[:limit],
+        wide=wide,
+        least=("n_a", "n_b", "remark"),
+    )
+    console.print(
+        f"{len(rows):,} pairs of labels of {property} contradict each other: "
+        f"{sum(row['difference'] > threshold for row in rows):,} differ by more than {threshold:.3g}, {TIMES:g} times "
+        "the scatter of repeated measurements; the remark explains the rest."
+    )
+
+
+def print_status(
+    console: Console, settings: Sequence[Mapping[str, str]], store: Mapping[str, Any], *, wide: bool
+) -> None:
+    """Print the settings with their origin, then what the store holds."""
+    print_grid(
+        console,
+        ["setting", "value", "origin", "meaning"],
+        [list(row.values()) for row in settings],
+        wide=wide,
+    )
+    if not store["exists"]:
+        console.print(f"No store in {escape(store['store'])} yet; 'matstrata run' makes one.", soft_wrap=True)
+        return
+    console.print(f"[bold]Store[/] {escape(store['store'])}", soft_wrap=True)
+    console.print(
+        f"snapshot {store['snapshot']}, {store['materials']:,} materials, {store['observations']:,} observations\n"
+    )
+    for name in ("sources", "feature_sets", "models", "commits"):
+        if store[name]:
+            print_rows(console, list(store[name][0]), store[name], wide=wide, title=name.replace("_", " "))
