@@ -15,7 +15,7 @@ from matstrata.pipelines.defs.learning import learning_assets
 from matstrata.pipelines.defs.maintenance import maintenance, weekly_maintenance
 from matstrata.pipelines.defs.materials import features_asset, materials_asset
 from matstrata.pipelines.defs.reports import report_asset
-from matstrata.pipelines.defs.resources import EXECUTOR, RESOURCES
+from matstrata.pipelines.defs.resources import EXECUTOR, resources
 from matstrata.pipelines.defs.sources import observations_asset, source_spec
 from matstrata.pipelines.defs.structures import structures_asset
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS
@@ -45,6 +45,6 @@ def defs() -> dg.Definitions:
         jobs=[*(property_job(spec) for spec in specs), inbox, inbox_drafts, maintenance],
         sensors=[inbox_sensor],
         schedules=[*(schedule for schedule in schedules if schedule is not None), weekly_maintenance],
-        resources=RESOURCES,
+        resources=resources(),
         executor=EXECUTOR,
     )

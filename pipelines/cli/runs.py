@@ -80,7 +80,7 @@ def refresh_sources(sources: Sequence[str], same: Sequence[str]) -> dict[str, st
     import dagster as dg  # deferred: 3 s
 
     from matstrata.pipelines.defs.materials import materials_asset
-    from matstrata.pipelines.defs.resources import EXECUTOR, RESOURCES
+    from matstrata.pipelines.defs.resources import EXECUTOR, resources
     from matstrata.pipelines.defs.sources import observations_asset, record_unchanged
     from matstrata.pipelines.defs.structures import structures_asset
 
@@ -91,7 +91,7 @@ def refresh_sources(sources: Sequence[str], same: Sequence[str]) -> dict[str, st
         if any(get_contract(source).columns.structure for source in sources):
             assets.append(structures_asset(sound_contracts()))
         result = (
-            dg.Definitions(assets=assets, resources=RESOURCES, executor=EXECUTOR)
+            dg.Definitions(assets=assets, resources=resources(), executor=EXECUTOR)
             .resolve_implicit_global_asset_job_def()
             .execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
         )

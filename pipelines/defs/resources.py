@@ -21,4 +21,6 @@ class StoreResource(dg.ConfigurableResource):
         return lake
 
 
-RESOURCES = {"store": StoreResource()}
+def resources() -> dict[str, StoreResource]:
+    """The resources of all assets and jobs, by the names that they ask for."""
+    return {"store": StoreResource()}
