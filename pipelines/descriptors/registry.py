@@ -22,7 +22,7 @@ log = logging.getLogger("matstrata.descriptors")
 ENTRY_POINTS = "matstrata.feature_sets"
 """The group of entry points by which a package brings feature sets: each is a `FeatureSet`, or a sequence of them."""
 
-_OWN: Mapping[str, FeatureSet] = MappingProxyType(
+_SHIPPED: Mapping[str, FeatureSet] = MappingProxyType(
     {
         feature_set.name: feature_set
         for feature_set in (
@@ -39,17 +39,17 @@ _VERSIONED = re.compile(r".*_v[0-9]+")  # would read as a version of another set
 
 
 class _FeatureSets(Mapping[str, FeatureSet]):
-    """Feature sets by name. Packages are loaded when a set that is not Matstrata's own, or all sets, are asked for."""
+    """Feature sets by name. Packages are loaded when a set that Matstrata does not ship, or all sets, are asked for."""
 
     def __getitem__(self, name: str) -> FeatureSet:
-        return _OWN[name] if name in _OWN else _contributed()[name]
+        return _SHIPPED[name] if name in _SHIPPED else _contributed()[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from _OWN
+        yield from _SHIPPED
         yield from _contributed()
 
     def __len__(self) -> int:
-        return len(_OWN) + len(_contributed())
+        return len(_SHIPPED) + len(_contributed())
 
 
 FEATURE_SETS: Mapping[str, FeatureSet] = _FeatureSets()
@@ -87,8 +87,8 @@ def _load(entry: EntryPoint) -> Sequence[object]:
         loaded = entry.load()
     except Exception as error:  # noqa: BLE001 - whatever a package of others raises when it is imported
         log.warning(
-            "the feature sets of %s are left out: importing %s fails with %s: %s; repair or uninstall the package",
-            *(_origin(entry), entry.module, type(error).__name__, error),
+            "the feature sets of %s are left out: they can't be imported (%s: %s); update or remove the package",
+            *(_origin(entry), type(error).__name__, error),
         )
         return ()
     return loaded if isinstance(loaded, Sequence) else (loaded,)
@@ -98,7 +98,7 @@ def _fault(feature_set: object, entry: EntryPoint, contributed: Mapping[str, Fea
     """Why a package's feature set can't be used, or None."""
     if not isinstance(feature_set, FeatureSet):
         return f"{entry.value} of {_origin(entry)} is a {type(feature_set).__name__}, not a FeatureSet"
-    if feature_set.name in _OWN or feature_set.name in contributed:
+    if feature_set.name in _SHIPPED or feature_set.name in contributed:
         return f"the name is taken; {_origin(entry)} must give it another one"
     if not _NAME.fullmatch(feature_set.name) or _VERSIONED.fullmatch(feature_set.name):
         return (
@@ -114,4 +114,4 @@ def _fault(feature_set: object, entry: EntryPoint, contributed: Mapping[str, Fea
 
 
 def _origin(entry: EntryPoint) -> str:
-    return entry.module if entry.dist is None else f"the package {entry.dist.name}"
+    return entry.value if entry.dist is None else f"the package {entry.dist.name} {entry.dist.version}"

@@ -96,10 +96,13 @@ def test_an_installed_package_brings_one_set_or_several(install, expression):
     [
         (
             'declare("magpie")',
-            "set magpie is left out: the name is taken; the package contributor must give it another",
+            "set magpie is left out: the name is taken; the package contributor 1.0 must give",
         ),
-        ("1 / 0", "importing contributor fails with ZeroDivisionError: division by zero; repair or uninstall"),
-        ("compute", "contributor:FEATURE_SETS of the package contributor is a function, not a FeatureSet"),
+        (
+            "1 / 0",
+            "of the package contributor 1.0 are left out: they can't be imported (ZeroDivisionError: division by zero); update",
+        ),
+        ("compute", "contributor:FEATURE_SETS of the package contributor 1.0 is a function, not a FeatureSet"),
         ('declare("Robert; DROP")', "a name of lower-case letters, digits and underscores"),
         ('declare("sizes_v2")', "that does not end like a version"),
         ('declare(entity="galaxy")', "for the unknown entity 'galaxy'; available: material, structure"),
@@ -120,7 +123,7 @@ def test_of_two_packages_with_one_name_the_first_by_alphabet_keeps_it(install, c
     with caplog.at_level(logging.WARNING, "matstrata.descriptors"):
         feature_set = get_feature_set("sizes")
     assert feature_set.compute.__module__ == "a_early"
-    assert "the package b_late must give it another" in caplog.messages[0]
+    assert "the package b_late 1.0 must give it another" in caplog.messages[0]
 
 
 def test_a_package_is_loaded_only_when_its_sets_are_asked_for(install):
