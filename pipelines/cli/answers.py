@@ -35,7 +35,7 @@ def print_predictions(console: Console, results: Sequence[Prediction]) -> None:
 
 
 def _prediction_panel(result: Prediction) -> Panel:
-    from matstrata.pipelines.reports.wording import spoken
+    from matstrata.pipelines.reports.wording import readable
     from matstrata.schemas.properties import get_property
 
     title = escape(result.formula)
@@ -65,7 +65,7 @@ def _prediction_panel(result: Prediction) -> Panel:
         )
     descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
     for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_PRINTED]]:
-        block = effect.block if effect.kind == "source" else spoken(effect.block)
+        block = effect.block if effect.kind == "source" else readable(effect.block)
         body.add_row("[dim]effect[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {escape(block)}")
     return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
 

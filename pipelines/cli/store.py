@@ -32,12 +32,12 @@ def catalog(
     """Show what the store holds: sources, properties, feature sets, versions, rows, freshness, what came from what."""
     from matstrata.pipelines.cli.catalog import print_catalog
     from matstrata.pipelines.ingest.sources import contracts
-    from matstrata.pipelines.reports.store_page import windows, write_catalogue
+    from matstrata.pipelines.reports.store_page import freshness_hours, write_store_page
     from matstrata.store.overview import catalogue
 
     lake = get_lake()
     if page:
-        written = write_catalogue(lake, windows(contracts().values()))
+        written = write_store_page(lake, freshness_hours(contracts().values()))
         sys.stdout.write(f"{written}\n")
         open_page(written)
         return
@@ -46,7 +46,7 @@ def catalog(
     if as_json:
         print_json(overview)
         return
-    print_catalog(out, overview, windows(contracts().values()), datetime.now(UTC), wide=wide)
+    print_catalog(out, overview, freshness_hours(contracts().values()), datetime.now(UTC), wide=wide)
 
 
 @store.command()

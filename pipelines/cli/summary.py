@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from matstrata.pipelines.cli.tables import print_grid
 from matstrata.pipelines.reports.report import report_path
-from matstrata.pipelines.reports.wording import SETTINGS_IN_SHORT
 from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.schemas.terms import Baseline, Setting
 from matstrata.schemas.units import unit_suffix
 from matstrata.store.lake.lake import Lake, current_snapshot
 from matstrata.store.models import serving
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_SETTINGS = {
+    Baseline.MEAN: "the mean of what was measured",
+    Baseline.SINGLE: "a plain random forest",
+    Setting.WITHOUT_DFT: "stack on {target} alone",
+    Setting.STRICT: "stack with {helpers}, test compositions unseen",
+    Setting.KNOWN_DFT: "stack with {helpers}, test compositions' computed values known",
+}
+"""What each setting of the evaluation is, in a few words."""
 
 
 def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
@@ -70,7 +79,7 @@ def _print_errors(console: Console, spec: EnsembleSpec, figures: dict[tuple[str,
     titles = (f"out of fold, by group, {n:,} materials", f"MAE{unit}", f"RMSE{unit}", "R²", "in 90 % interval")
     names = {"target": spec.target, "helpers": " and ".join(spec.helpers)}
     rows = []
-    for setting, text in SETTINGS_IN_SHORT.items():
+    for setting, text in _SETTINGS.items():
         if (setting, "mae") not in figures:
             continue
         coverage = figures.get((setting, "coverage_90"))

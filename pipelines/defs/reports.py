@@ -17,7 +17,7 @@ def report_key(spec: EnsembleSpec) -> dg.AssetKey:
 
 
 def report_asset(spec: EnsembleSpec) -> dg.AssetsDefinition:
-    """The report of a property: written anew when anything in it changed."""
+    """The report of a property: rewritten when anything in it has changed."""
 
     @dg.asset(
         key=report_key(spec),
@@ -29,13 +29,13 @@ def report_asset(spec: EnsembleSpec) -> dg.AssetsDefinition:
     )
     def report(store: StoreResource) -> dg.MaterializeResult:
         from matstrata.pipelines.reports.report import write_report  # deferred: 1 s, plotly
-        from matstrata.pipelines.reports.store_page import windows, write_catalogue
+        from matstrata.pipelines.reports.store_page import freshness_hours, write_store_page
 
         written = write_report(store.lake(), spec.name)
-        write_catalogue(store.lake(), windows(contracts().values()))
+        write_store_page(store.lake(), freshness_hours(contracts().values()))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(written.version),
-            metadata={"page": dg.MetadataValue.path(str(written.path)), "written anew": written.anew},
+            metadata={"page": dg.MetadataValue.path(str(written.path)), "rewritten": written.is_new},
         )
 
     return report

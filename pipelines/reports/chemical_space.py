@@ -1,7 +1,7 @@
-"""Materials as their descriptors show them: what the maps, the parallel axes and the clusters are drawn from.
+"""Materials in the space of their descriptors: the data of the maps, the parallel axes and the clusters.
 
-Pure functions of a table of described materials (`queries.described`). Not here: the embeddings themselves
-(`embeddings`) and how they are drawn (`space_figures`).
+Pure functions of a table of materials with descriptors (`queries.with_descriptors`). Not here: the embeddings
+themselves (`embeddings`), and how they are drawn (`figures.chemical_space`).
 """
 
 from __future__ import annotations
@@ -12,32 +12,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from matstrata.pipelines.reports.embeddings import FEWEST, standardise
+from matstrata.pipelines.reports.embeddings import MIN_MATERIALS, standardize
+from matstrata.schemas.display import formula_for_people
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MEASURED, COMPUTED = 600, 300  # materials drawn on the maps, at most
-AXES = 6  # parallel ones, beside the property's own
-LINES = 200
-ROWS, COLUMNS = 50, 24  # of the heat map: as many names as can be read
+MAP_MEASURED, MAP_COMPUTED = 600, 300  # materials on the maps, at most
+PARALLEL_AXES = 6  # in addition to the property's own
+PARALLEL_LINES = 200
+CLUSTER_ROWS, CLUSTER_COLUMNS = 50, 24  # as many names as can be read
 _EXTREMES = ("_min", "_max", "_range", "_avg_dev", "_mode")
-_ALIKE = 0.8  # rank correlation from which on two descriptors say the same
+_REDUNDANT = 0.8  # rank correlation from which on two descriptors are redundant
 
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """Described materials.
+    """Materials with their descriptors.
 
     Attributes:
-        names: (n,) formulas.
-        values: (n,) measured values of the property, NaN where only computed sources know the material.
+        material_ids: (n,) their keys.
+        values: (n,) measured values of the property, NaN where only computed sources have the material.
         descriptors: (d,) names of those descriptors that differ between materials.
         features: (n, d) their values, NaN where undefined.
-        points: (n, d) the same, standardised.
+        points: (n, d) the same, standardized.
     """
 
-    names: NDArray[np.str_]
+    material_ids: NDArray[np.str_]
     values: NDArray[np.float64]
     descriptors: tuple[str, ...]
     features: NDArray[np.float64]
@@ -48,43 +49,50 @@ class Materials:
         """(n,) whether the property was measured."""
         return np.isfinite(self.values)
 
+    @property
+    def formulas(self) -> NDArray[np.str_]:
+        """(n,) formulas in the conventional order."""
+        return np.array([formula_for_people(each) for each in self.material_ids.tolist()], dtype=str)
+
     def take(self, rows: NDArray[np.intp]) -> Materials:
-        """Keep some materials."""
-        return Materials(self.names[rows], self.values[rows], self.descriptors, self.features[rows], self.points[rows])
+        """Select some materials."""
+        return Materials(
+            self.material_ids[rows], self.values[rows], self.descriptors, self.features[rows], self.points[rows]
+        )
 
 
 def materials_of(table: pa.Table) -> Materials | None:
-    """The materials of a table (material_id, value, descriptors), or None where they are too few to show anything."""
+    """The materials of a table (material_id, value, descriptors), or None if they are too few to draw."""
     names = [name for name in table.column_names if name not in ("material_id", "value")]
-    if table.num_rows < FEWEST or len(names) < 2:
+    if table.num_rows < MIN_MATERIALS or len(names) < 2:
         return None
     features = np.column_stack([table[name].to_numpy().astype(np.float64) for name in names])
-    described = ~np.isnan(features).all(axis=1)
-    features = features[described]
-    if len(features) < FEWEST:
+    complete = ~np.isnan(features).all(axis=1)
+    features = features[complete]
+    if len(features) < MIN_MATERIALS:
         return None
-    points, varying = standardise(features)
-    values = table["value"].to_numpy().astype(np.float64)[described]
-    if varying.sum() < 2 or np.isfinite(values).sum() < FEWEST:
+    points, varying = standardize(features)
+    values = table["value"].to_numpy().astype(np.float64)[complete]
+    if varying.sum() < 2 or np.isfinite(values).sum() < MIN_MATERIALS:
         return None
-    ids = np.array(table["material_id"].to_pylist(), dtype=str)[described]
-    kept = tuple(name for name, differs in zip(names, varying, strict=True) if differs)
-    return Materials(ids, values, kept, features[:, varying], points)
+    ids = np.array(table["material_id"].to_pylist(), dtype=str)[complete]
+    descriptors = tuple(name for name, varies in zip(names, varying, strict=True) if varies)
+    return Materials(ids, values, descriptors, features[:, varying], points)
 
 
 def some_measured(materials: Materials, n: int) -> Materials:
-    """At most n of the measured ones, evenly over the range of values, by value."""
+    """Select at most n of the measured materials, evenly over their order by value."""
     measured = np.flatnonzero(materials.measured)
-    by_value = measured[np.lexsort((materials.names[measured], materials.values[measured]))]
+    by_value = measured[np.lexsort((materials.material_ids[measured], materials.values[measured]))]
     places = np.unique(np.linspace(0, len(by_value) - 1, min(n, len(by_value))).round().astype(int))
     return materials.take(by_value[places])
 
 
-def telling_descriptors(materials: Materials, n: int) -> list[int]:
-    """At most n descriptors that go up or down with the property most, none of them saying what another says.
+def informative_descriptors(materials: Materials, n: int) -> list[int]:
+    """Choose at most n descriptors that correlate with the property most, and not with each other.
 
-    By the rank correlation over the measured materials; averages and counts before extremes and deviations, which fewer
-    people can picture, and before what is the same for most materials.
+    By Spearman's rank correlation over the measured materials; averages and counts precede extremes and deviations,
+    which are harder to picture, and descriptors that are constant for most materials.
     """
     from scipy.stats import rankdata  # deferred: 0.5 s
 
@@ -94,14 +102,14 @@ def telling_descriptors(materials: Materials, n: int) -> list[int]:
     norms = np.sqrt((ranks**2).sum(axis=0))
     ranks /= np.where(norms > 0, norms, 1.0)
     strength = np.abs(ranks[:, :-1].T @ ranks[:, -1])
-    pictured = np.array(
+    easy_to_picture = np.array(
         [
             not name.endswith(_EXTREMES) and np.unique(column, return_counts=True)[1].max() < rows.sum() / 2
             for name, column in zip(materials.descriptors, materials.points[rows].T, strict=True)
         ]
     )
     chosen: list[int] = []
-    for place in np.lexsort((-strength, ~pictured)):
-        if len(chosen) < n and all(abs(ranks[:, place] @ ranks[:, other]) < _ALIKE for other in chosen):
+    for place in np.lexsort((-strength, ~easy_to_picture)):
+        if len(chosen) < n and all(abs(ranks[:, place] @ ranks[:, other]) < _REDUNDANT for other in chosen):
             chosen.append(int(place))
     return chosen

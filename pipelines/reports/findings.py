@@ -1,6 +1,7 @@
-"""What the numbers mean: the headline, what DFT added, and whether intervals keep their promise, in sentences.
+"""What the numbers mean: the headline, the benefit of computed data, and the calibration of intervals.
 
-Pure functions of the tables that `queries` returns. Every sentence says better or worse as it is.
+Pure functions of the tables that `queries` returns. A result that is worse than a baseline is called worse.
+Not here: the queries (`queries`), and how results are drawn (`figures`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matstrata.pipelines.learning.samples import elements_of
-from matstrata.pipelines.reports.wording import CHOICE, PROTOCOLS, SETTINGS, count, in_order, percent, with_unit
+from matstrata.pipelines.reports.wording import SETTINGS, count, in_order, percent, with_unit
 from matstrata.schemas.properties import Property
+from matstrata.schemas.terms import MEASUREMENT, POOLED_SD, REPLICATES, Baseline, Metric, Setting, Split, Subset
 
-HEADLINE_PROTOCOL = "grouped_kfold"
-_BASELINES = (("single", "one plain model of the measured source alone"), ("mean", "always guessing the mean"))
+HEADLINE_PROTOCOL = Split.GROUPED_KFOLD
+_BASELINES = (
+    (Baseline.SINGLE, "a single model trained on the measured source alone"),
+    (Baseline.MEAN, "a model that always predicts the mean"),
+)
+_Z95 = 1.96  # half of a 95 % interval in standard errors
 Figures = Mapping[tuple[str, str, str, str], float]
 
 
@@ -32,18 +38,18 @@ def index_metrics(metrics: pa.Table) -> Figures:
 
 
 def protocols(figures: Figures) -> list[str]:
-    """The protocols under which errors were measured, in the order of the vocabulary."""
-    return in_order({protocol for protocol, _, _, metric in figures if metric == "mae"}, PROTOCOLS)
+    """The protocols under which errors were measured, in the order of `Split`."""
+    return in_order({protocol for protocol, _, _, metric in figures if metric == Metric.MAE}, Split)
 
 
 def settings(figures: Figures) -> list[str]:
-    """The settings whose errors were measured, in the order of the vocabulary."""
-    return in_order({setting for _, setting, _, metric in figures if metric == "mae"}, SETTINGS)
+    """The settings whose errors were measured, from the simplest to the best informed."""
+    return in_order({setting for _, setting, _, metric in figures if metric == Metric.MAE}, SETTINGS)
 
 
 def replicate_noise(figures: Figures) -> float | None:
     """Pooled standard deviation of repeated measurements of a material, in the property's unit; None if unknown."""
-    return figures.get(("replicates", "measurement", "all", "pooled_sd"))
+    return figures.get((REPLICATES, MEASUREMENT, Subset.ALL, POOLED_SD))
 
 
 def headline_place(figures: Figures) -> tuple[str, str] | None:
@@ -51,12 +57,12 @@ def headline_place(figures: Figures) -> tuple[str, str] | None:
 
     The headline protocol is `grouped_kfold` where it was run, the setting the best informed one.
     """
-    evaluated = {(protocol, setting) for protocol, setting, _, metric in figures if metric == "mae"}
+    evaluated = {(protocol, setting) for protocol, setting, _, metric in figures if metric == Metric.MAE}
     ordered = sorted({protocol for protocol, _ in evaluated}, key=lambda name: (name != HEADLINE_PROTOCOL, name))
     for protocol in ordered:
-        for setting in CHOICE:
+        for setting in reversed(SETTINGS):
             if (protocol, setting) in evaluated:
-                return protocol, setting
+                return protocol, str(setting)
     return None
 
 
@@ -66,34 +72,37 @@ def headline(figures: Figures, prop: Property) -> list[str]:
     if place is None:
         return []
     protocol, setting = place
-    mae = figures[(*place, "all", "mae")]
 
-    def figure(metric: str, of: str = setting) -> float | None:
-        return figures.get((protocol, of, "all", metric))
+    def figure(metric: Metric, setting: str = setting) -> float | None:
+        return figures.get((protocol, setting, Subset.ALL, metric))
 
-    first = f"On held-out materials predictions miss the measured value by {with_unit(mae, prop.unit)} on average (MAE)"
-    others = [
-        f"{with_unit(other, prop.unit)} for {words} ({_against(mae, other)})"
-        for of, words in _BASELINES
-        if of != setting and (other := figure("mae", of)) is not None
+    mae = figures[(*place, Subset.ALL, Metric.MAE)]
+    first = f"The mean absolute error (MAE) on held-out materials is {with_unit(mae, prop.unit)}"
+    baselines = [
+        f"{_relative(mae, error)} for {words} ({with_unit(error, prop.unit)})"
+        for baseline, words in _BASELINES
+        if baseline != setting and (error := figure(Metric.MAE, baseline)) is not None
     ]
-    sentences = [first + (", against " + " and ".join(others) if others else "") + "."]
-    coverage, held_out = figure("coverage_90"), figure("n")
+    sentences = [first + (", " + " and ".join(baselines) if baselines else "") + "."]
+    coverage, held_out, width = figure(Metric.COVERAGE_90), figure(Metric.N), figure(Metric.WIDTH_90)
     if coverage is not None and isfinite(coverage):
-        materials = f" of {count(held_out)} held-out materials" if held_out else " of the held-out materials"
-        width = figure("width_90")
-        breadth = f"; they are {with_unit(width, prop.unit)} wide on average" if width is not None else ""
-        sentences.append(f"The 90\u00a0% intervals covered {percent(coverage)}{materials}{breadth}.")
+        materials = f"the {count(held_out)}" if held_out else "the"
+        mean_width = f"; their mean width is {with_unit(width, prop.unit)}" if width is not None else ""
+        sentences.append(
+            f"The 90\u00a0% prediction intervals contain the measured value of {percent(coverage)} of {materials} "
+            f"held-out materials{mean_width}."
+        )
     return sentences
 
 
-def _against(mae: float, other: float) -> str:
-    if other == 0:
-        return "which makes no error"
-    change = mae / other - 1
+def _relative(mae: float, baseline: float) -> str:
+    """How an error compares with a baseline's, to be followed by 'for …'."""
+    change = mae / baseline - 1 if baseline else float("inf")
+    if not isfinite(change):
+        return "higher than"
     if abs(change) < 0.005:
-        return "no difference"
-    return f"{abs(change) * 100:.0f}\u00a0% {'lower' if change < 0 else 'higher: worse'}"
+        return "the same as"
+    return f"{abs(change) * 100:.0f}\u00a0% {'lower than' if change < 0 else 'higher (worse) than'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class Comparison:
     subset: str  # "all", or a class of materials
     mae: float
     mae_without: float
-    margin: float | None  # half width of the 95 % interval of the paired difference; None when it can't be told
+    margin: float | None  # half width of the 95 % interval of the paired difference; None if it can't be computed
     verdict: str  # "better", "worse" or "no clear difference"
 
     @property
@@ -115,30 +124,33 @@ class Comparison:
 
     def sentence(self, unit: str) -> str:
         """The comparison in words."""
-        made = {"better": "made it better", "worse": "made it worse"}.get(self.verdict, "made no clear difference")
-        figures = f"MAE {with_unit(self.mae, unit)} with, {with_unit(self.mae_without, unit)} without"
-        return f"Computed data {made}: {figures}."
+        effect = {"better": "lower the error", "worse": "raise the error"}.get(self.verdict, "make no clear difference")
+        errors = f"MAE {with_unit(self.mae, unit)} with, {with_unit(self.mae_without, unit)} without"
+        return f"Computed data {effect}: {errors}."
 
 
-def what_dft_added(figures: Figures, out_of_fold: pa.Table, zero_class: str | None = None) -> list[Comparison]:
-    """With and without computed sources, per protocol, setting and class of materials.
+def computed_data_benefit(figures: Figures, out_of_fold: pa.Table, zero_class: str | None = None) -> list[Comparison]:
+    """Compare errors with and without computed sources, per protocol, setting and class of materials.
 
     Where both settings predicted the same materials, the verdict is "better" or "worse" only when the 95 % interval
-    (1.96 standard errors) of the mean paired difference of absolute errors excludes 0. Compounds of the same elements
-    are not taken as independent: the error is that of the mean over chemical systems (Liang & Zeger 1986,
-    doi:10.1093/biomet/73.1.13).
+    of the mean paired difference of absolute errors excludes 0. Compounds of the same elements are not independent, so
+    that the standard error is clustered by chemical system (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13):
+
+        SE = sqrt(S / (S - 1) * sum_s (sum_{i in s} (d_i - mean d))^2) / n
+
+    for the differences d_i of n materials in S systems.
     """
     comparisons = []
-    subsets = ("all",) if zero_class is None else ("all", zero_class, f"non-{zero_class}")
+    subsets = (str(Subset.ALL), *_classes(zero_class))
     for protocol in protocols(figures):
-        for setting in ("known_dft", "strict"):
+        for setting in (str(Setting.KNOWN_DFT), str(Setting.STRICT)):
             for subset in subsets:
-                mae = figures.get((protocol, setting, subset, "mae"))
-                without = figures.get((protocol, "without_dft", subset, "mae"))
+                mae = figures.get((protocol, setting, subset, Metric.MAE))
+                without = figures.get((protocol, Setting.WITHOUT_DFT, subset, Metric.MAE))
                 if mae is None or without is None:
                     continue
                 rows = out_of_fold
-                if subset != "all":
+                if subset != Subset.ALL:
                     zero = pc.field("measured") == 0
                     rows = out_of_fold.filter(zero if subset == zero_class else ~zero)
                 margin = _paired_margin(rows, protocol, setting)
@@ -148,16 +160,23 @@ def what_dft_added(figures: Figures, out_of_fold: pa.Table, zero_class: str | No
     return comparisons
 
 
+def _classes(zero_class: str | None) -> tuple[str, ...]:
+    return () if zero_class is None else (zero_class, f"non-{zero_class}")
+
+
 def _paired_margin(out_of_fold: pa.Table, protocol: str, setting: str) -> float | None:
     errors = {
-        of: dict(zip(part["material_id"].to_pylist(), _absolute_errors(part), strict=True))
-        for of in (setting, "without_dft")
-        if (part := select(out_of_fold, protocol, of)).num_rows
+        name: dict(zip(part["material_id"].to_pylist(), _absolute_errors(part), strict=True))
+        for name in (setting, str(Setting.WITHOUT_DFT))
+        if (part := select(out_of_fold, protocol, name)).num_rows
     }
-    if len(errors) < 2 or errors[setting].keys() != errors["without_dft"].keys():
+    if len(errors) < 2:
         return None
-    materials = list(errors[setting])
-    difference = np.array([errors[setting][material] - errors["without_dft"][material] for material in materials])
+    with_computed, without = errors.values()
+    if with_computed.keys() != without.keys():
+        return None
+    materials = list(with_computed)
+    difference = np.array([with_computed[material] - without[material] for material in materials])
     systems, system_of = np.unique(
         ["-".join(sorted(elements)) for elements in elements_of(materials)], return_inverse=True
     )
@@ -165,7 +184,7 @@ def _paired_margin(out_of_fold: pa.Table, protocol: str, setting: str) -> float 
         return None
     of_system = np.bincount(system_of, weights=difference - difference.mean())
     scatter = float((of_system**2).sum()) * len(systems) / (len(systems) - 1)
-    return 1.96 * sqrt(scatter) / len(difference)
+    return _Z95 * sqrt(scatter) / len(difference)
 
 
 def _absolute_errors(part: pa.Table) -> list[float]:
@@ -175,7 +194,7 @@ def _absolute_errors(part: pa.Table) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How often intervals held the measured value, level by level, over one subset of the held-out materials.
+    """Empirical coverage of prediction intervals, level by level, over one subset of the held-out materials.
 
     `levels` and `shares` are fractions, `lower` and `upper` the 95 % Wilson intervals of the shares.
     """
@@ -190,10 +209,9 @@ class Calibration:
 
 def calibration(figures: Figures, place: tuple[str, str], zero_class: str | None = None) -> list[Calibration]:
     """Nominal against empirical coverage of one (protocol, setting), for those subsets that were evaluated."""
-    found = []
-    classes = () if zero_class is None else (zero_class, f"non-{zero_class}")
-    for subset in ("all", "in_domain", "out_of_domain", *classes):
-        n = int(figures.get((*place, subset, "n"), 0))
+    curves = []
+    for subset in (*map(str, (Subset.ALL, Subset.IN_DOMAIN, Subset.OUT_OF_DOMAIN)), *_classes(zero_class)):
+        n = int(figures.get((*place, subset, Metric.N), 0))
         shares = {
             int(metric.removeprefix("coverage_")) / 100: value
             for (*at, of, metric), value in figures.items()
@@ -202,7 +220,7 @@ def calibration(figures: Figures, place: tuple[str, str], zero_class: str | None
         if n and shares:
             levels = tuple(sorted(shares))
             ends = [_wilson(shares[level], n) for level in levels]
-            found.append(
+            curves.append(
                 Calibration(
                     subset,
                     n,
@@ -212,7 +230,7 @@ def calibration(figures: Figures, place: tuple[str, str], zero_class: str | None
                     tuple(high for _, high in ends),
                 )
             )
-    return found
+    return curves
 
 
 def select(out_of_fold: pa.Table, protocol: str, setting: str) -> pa.Table:
@@ -220,20 +238,24 @@ def select(out_of_fold: pa.Table, protocol: str, setting: str) -> pa.Table:
     return out_of_fold.filter((pc.field("protocol") == protocol) & (pc.field("setting") == setting))
 
 
-def telling_materials(part: pa.Table, known: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
-    """A few predictions worth explaining, among the `known` materials: (why it was chosen, its row), each once."""
-    rows = [row for row in part.to_pylist() if row["material_id"] in known]
+def example_materials(part: pa.Table, explained: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Choose a few predictions worth explaining among the `explained` materials.
+
+    Returns:
+        Why each was chosen, and its row; no material twice.
+    """
+    rows = [row for row in part.to_pylist() if row["material_id"] in explained]
     by_value = sorted(rows, key=lambda row: (row["value"], row["material_id"]))
     by_error = sorted(rows, key=lambda row: (abs(row["value"] - row["measured"]), row["material_id"]))
-    wanted = (
-        ("the highest prediction", by_value[::-1]),
-        ("the lowest prediction", by_value),
-        ("the largest error", by_error[::-1]),
-        ("a usual error", by_error[len(by_error) // 2 :]),
+    candidates = (
+        ("highest prediction", by_value[::-1]),
+        ("lowest prediction", by_value),
+        ("largest error", by_error[::-1]),
+        ("typical error", by_error[len(by_error) // 2 :]),
     )
     chosen: dict[str, tuple[str, dict[str, Any]]] = {}
-    for why, candidates in wanted:
-        fresh = next((row for row in candidates if row["material_id"] not in chosen), None)
+    for why, ordered in candidates:
+        fresh = next((row for row in ordered if row["material_id"] not in chosen), None)
         if fresh is not None:
             chosen[fresh["material_id"]] = (why, fresh)
     return list(chosen.values())
@@ -241,7 +263,7 @@ def telling_materials(part: pa.Table, known: Collection[str]) -> list[tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How often intervals held the measured value.
+    """The share of held-out materials whose measured value lies inside its 90 % interval.
 
     `lower` and `upper` are the 95 % Wilson interval of `share` (doi:10.1080/01621459.1927.10502953).
     """
@@ -257,22 +279,22 @@ class Coverage:
 
 def interval_coverage(out_of_fold: pa.Table) -> list[Coverage]:
     """Coverage of the 90 % intervals per protocol and setting, over all materials and by domain."""
-    found = []
+    coverages = []
     places = {(row["protocol"], row["setting"]) for row in out_of_fold.select(["protocol", "setting"]).to_pylist()}
-    for protocol in in_order({protocol for protocol, _ in places}, PROTOCOLS):
-        for setting in in_order({of for at, of in places if at == protocol}, SETTINGS):
+    for protocol in in_order({protocol for protocol, _ in places}, Split):
+        for setting in in_order({setting for where, setting in places if where == protocol}, SETTINGS):
             part = select(out_of_fold, protocol, setting).filter(
                 pc.field("lower_90").is_valid() & ~pc.field("lower_90").is_nan()
             )
             inside = pc.field("in_domain")
             for subset, rows in (
-                ("all", part),
-                ("in domain", part.filter(inside)),
-                ("out of domain", part.filter(~inside)),
+                (Subset.ALL, part),
+                (Subset.IN_DOMAIN, part.filter(inside)),
+                (Subset.OUT_OF_DOMAIN, part.filter(~inside)),
             ):
                 if rows.num_rows:
-                    found.append(_coverage(protocol, setting, subset, rows))
-    return found
+                    coverages.append(_coverage(protocol, setting, subset, rows))
+    return coverages
 
 
 def _coverage(protocol: str, setting: str, subset: str, rows: pa.Table) -> Coverage:
@@ -282,8 +304,8 @@ def _coverage(protocol: str, setting: str, subset: str, rows: pa.Table) -> Cover
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of n."""
-    z = 1.96
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    """The 95 % Wilson interval of a share of n."""
+    z = _Z95
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return centre - half, centre + half
+    return center - half, center + half

@@ -1,7 +1,8 @@
-"""HTML in one piece: figures as inert JSON, two scripts that the page vouches for by hash, safe formulas and links.
+"""HTML in one piece: figures as inert JSON, two scripts allowed by their hash, escaped formulas and links.
 
-The page carries a content security policy that forbids every load from elsewhere and every script but its own two, so a
-hostile string in the data could neither run nor call home even if it slipped through the escaping.
+The page carries a content security policy that forbids every load from elsewhere and every script but its own two, so
+that a hostile string in the data could neither run nor call home even if it slipped through the escaping. Not here:
+what the pages contain (`report_page`, `store_page`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from matstrata.schemas.display import formula_for_people
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -40,20 +43,20 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => plots.forEach(onScreen));
 """
-"""Draws every figure, and redraws them to fit the paper when the page is printed."""
+"""Draws every figure, and redraws it to fit the paper when the page is printed."""
 
 _DOI = re.compile(r"10\.\d{4,9}/[^\s<>\"']+")
 
 
 def render(context: Mapping[str, Any]) -> str:
-    """The page of a property: `report.html` filled with `context`, every value escaped."""
+    """Fill `report.html` with `context`, every value escaped."""
     from plotly.offline import get_plotlyjs  # deferred: 0.4 s
 
     return _fill("report.html", context, (get_plotlyjs(), DRAW))
 
 
 def render_plain(template: str, context: Mapping[str, Any]) -> str:
-    """A page without scripts: the template of this package filled with `context`, every value escaped."""
+    """Fill a template of this package with `context`, every value escaped; the page has no scripts."""
     return _fill(template, context, ())
 
 
@@ -63,7 +66,7 @@ def _fill(template: str, context: Mapping[str, Any], scripts: Sequence[str]) -> 
 
     assets = files("matstrata.pipelines.reports")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(formula=formula, doi=doi_link, plot=plot_json)
+    environment.filters.update(formula=formula, plain_formula=formula_for_people, doi=doi_link, plot=plot_json)
     return environment.from_string(assets.joinpath(template).read_text(encoding="utf-8")).render(
         **context,
         style=Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -76,16 +79,16 @@ def _digest(script: str) -> str:
     return b64encode(sha256(script.encode()).digest()).decode()
 
 
-def formula(text: str) -> Markup:
-    """A formula with its numbers set low: Ag<sub>2</sub>O."""
+def formula(material_id: str) -> Markup:
+    """The conventional formula of a material with its numbers as subscripts: PbI<sub>2</sub> for I2Pb."""
     from markupsafe import Markup, escape
 
-    pieces = re.split(r"(\d+)", text)  # every second piece is a number
+    pieces = re.split(r"(\d+)", formula_for_people(material_id))  # every second piece is a number
     return Markup("").join(Markup("<sub>{}</sub>").format(p) if i % 2 else escape(p) for i, p in enumerate(pieces))
 
 
 def doi_link(doi: str | None) -> Markup:
-    """A link to a DOI's page; whatever is no DOI stays plain text."""
+    """A link to a DOI's page; whatever is not a DOI stays plain text."""
     from markupsafe import Markup, escape
 
     if not doi:

@@ -1,4 +1,7 @@
-"""Where a report lies, and when it must be written anew. Not here: what it says (`page`)."""
+"""Writing the report of a property to disk, and only when something in it has changed.
+
+Not here: what it contains (`report_page`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from matstrata.schemas import display, rules, terms
 from matstrata.schemas.ensembles import get_ensemble
+from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
 from matstrata.store.lake.signatures import code_signature, file_sha256, signature
 from matstrata.store.models import predictions_summary, serving
@@ -16,43 +21,52 @@ log = logging.getLogger("matstrata.reports")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A report on disk; `version` names all that it depends on, `anew` whether it was written just now."""
+    """A report on disk.
+
+    Attributes:
+        path: Its file.
+        version: A hash of everything that it depends on.
+        is_new: Whether it was written just now, rather than left as it was.
+    """
 
     path: Path
     version: str
-    anew: bool
+    is_new: bool
 
 
 def report_path(lake: Lake, property_name: str) -> Path:
-    """Where the report of a property lies."""
+    """The file of a property's report."""
     return lake.root / "reports" / f"{property_name}.html"
 
 
 def write_report(lake: Lake, property_name: str) -> Written:
-    """Write the report of a property, unless the one there says the same."""
+    """Write the report of a property, unless the file is up to date.
+
+    Raises:
+        InputError: The property is unknown, or has no model.
+        OSError: The disk refuses; the old report stays.
+    """
     version = _version(lake, property_name)
     path = report_path(lake, property_name)
     stamp = path.with_suffix(".version")
     if path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
-        return Written(path, version, anew=False)
+        return Written(path, version, is_new=False)
     from matstrata.pipelines.reports.report_page import build  # deferred: 1 s, plotly
 
     log.info("%s: writing the report", property_name)
     snapshot = lake.snapshot()
     with lake.reader(snapshot) as con:
         text = build(con, property_name, snapshot=snapshot)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    stamp.write_text(version, encoding="utf-8")
-    return Written(path, version, anew=True)
+    write_atomically(path, text)
+    write_atomically(stamp, version)
+    return Written(path, version, is_new=True)
 
 
 def _version(lake: Lake, property_name: str) -> str:
-    here = Path(__file__).parent
-    assets = [file_sha256(file) for file in sorted(here.glob("report.*"))]
-    sources = get_ensemble(property_name).sources
+    package = Path(__file__).parent
+    code = [package, *(Path(str(module.__file__)) for module in (display, rules, terms))]
+    assets = [file_sha256(file) for file in sorted(package.glob("report.*")) if file.suffix != ".py"]
+    sources = get_ensemble(property_name).source_names
     with lake.reader() as con:
         state = con.execute(
             "SELECT source, contract_sha256, file_sha256, rows_in, rows_rejected FROM sources "
@@ -60,4 +74,4 @@ def _version(lake: Lake, property_name: str) -> str:
             [list(sources)],
         ).fetchall()
     model_id = serving(lake, property_name)["model_id"]
-    return signature(code_signature([here]), assets, state, model_id, predictions_summary(lake, property_name))
+    return signature(code_signature(code), assets, state, model_id, predictions_summary(lake, property_name))

@@ -1,6 +1,7 @@
-"""The report of one property: asks the store, makes sentences and figures, fills the template.
+"""The report of one property: reads the store, makes sentences and figures, fills the template.
 
-Reads the store's public tables only, and writes nothing. The text depends on the snapshot alone: no clock, no paths.
+It reads the store's public tables only, and writes nothing. The text depends on the snapshot alone: no clock, no paths.
+Not here: the file on disk (`report`), the overview of the store (`store_page`).
 """
 
 from __future__ import annotations
@@ -22,26 +23,34 @@ from matstrata.pipelines.reports.html import render
 from matstrata.schemas.ensembles import ensembles
 from matstrata.schemas.properties import Property, get_property
 from matstrata.schemas.rules import RULES
+from matstrata.schemas.terms import Baseline, Metric, Subset
+from matstrata.schemas.units import NO_UNIT
 
 Context = dict[str, Any]
 
-MAPS = {
-    "pca": "Directions along which the materials' descriptors differ most; far apart means unlike.",
-    "tsne": "Neighbours in all descriptors are drawn as neighbours; distances between groups say nothing.",
-    "diffusion": "Materials that small steps from like to like connect lie close; arms are families.",
+_MAP_CAPTIONS = {
+    "pca": "Directions of the largest variance in the materials' descriptors; materials far apart are dissimilar.",
+    "tsne": "Neighbors in descriptor space are neighbors on the map; distances between groups have no meaning.",
+    "diffusion": "Materials connected by a chain of similar ones are close together; each arm is a family.",
 }
+_NO_EVALUATION: Mapping[str, Any] = {
+    "headline": [], "place": None, "errors": [], "classes": [], "protocols": [], "comparisons": [], "worst": [],
+    "parity": None, "residuals": None, "errors_figure": None, "coverage_figure": None, "calibration": None,
+    "comparison_figure": None, "curve": None, "importance": None, "effects": None, "singles": [], "tiles": [],
+    "noise": None,
+}  # fmt: skip
 
 
 def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) -> str:
-    """The report of a property as one self-contained HTML page.
+    """Build the report of a property as one self-contained HTML page.
 
     Args:
-        con: a connection on which the store's tables can be read by their bare names.
-        property_name: canonical name of the property.
-        snapshot: the snapshot that `con` reads; it is printed, and the example queries are pinned to it.
+        con: A connection on which the store's tables can be read by their bare names.
+        property_name: Canonical name of the property.
+        snapshot: The snapshot that `con` reads; it is printed, and the example queries are pinned to it.
 
     Raises:
-        InputError: unknown property.
+        InputError: The property is unknown.
     """
     prop = get_property(property_name)
     labels = queries.label_counts(con, property_name).to_pylist()
@@ -53,134 +62,134 @@ def build(con: duckdb.DuckDBPyConnection, property_name: str, *, snapshot: int) 
     return render(
         {
             "prop": prop,
+            "is_pure_number": prop.unit == NO_UNIT,
             "snapshot": snapshot,
             "model": model,
-            "target": declared.target if declared else None,
             "newest_data": max((row["refreshed_at"] for row in sources if row["refreshed_at"]), default=None),
             "labels": labels,
-            "labelled": queries.labelled_materials(con, property_name),
+            "labeled": queries.labeled_materials(con, property_name),
             "sources": sources,
             "missing_sources": sorted(set(names) - {row["source"] for row in sources}),
             "validations": queries.validations(con, names).to_pylist(),
             "feature_sets": queries.feature_sets(con, used or ()).to_pylist(),
-            "to_try": queries.to_try(property_name, snapshot),
-            "say": wording,
+            "example_queries": queries.example_queries(property_name, snapshot),
+            "text": wording,
             **_evaluation(con, prop, model),
             **_coverage(con, property_name, names),
             **_rejections(con, names),
-            **_views(con, prop, declared.target if declared else None, names, used or ()),
+            **_chemical_space(con, prop, declared.target if declared else None, names, used or ()),
         }
     )
 
 
 def _evaluation(con: duckdb.DuckDBPyConnection, prop: Property, model: Mapping[str, Any] | None) -> Context:
-    """What the ensemble's evaluation found; all empty where there is none."""
-    found: Context = {
-        "headline": [], "place": None, "errors": [], "classes": [], "protocols": [], "dft": [], "worst": [],
-        "parity": None, "residuals": None, "errors_figure": None, "coverage_figure": None, "calibration": None,
-        "dft_figure": None, "curve": None, "importance": None, "effects": None, "singles": [], "tiles": [],
-        "noise": None,
-    }  # fmt: skip
+    """The results of the ensemble's evaluation; all empty without one."""
+    context: Context = dict(_NO_EVALUATION)
     if model is None:
-        return found
-    measured = findings.index_metrics(queries.metrics(con, model["model_id"]))
-    place = findings.headline_place(measured)
+        return context
+    metrics = findings.index_metrics(queries.metrics(con, model["model_id"]))
+    place = findings.headline_place(metrics)
     if place is None:
-        return found
+        return context
     protocol, setting = place
-    held_out = queries.out_of_fold(con, model["model_id"])
-    coverages = findings.interval_coverage(held_out)
-    dft = findings.what_dft_added(measured, held_out, prop.zero_class)
-    curves = findings.calibration(measured, place, prop.zero_class)
-    learned = queries.learning_curve(con, model["model_id"])
-    found |= {
+    out_of_fold = queries.out_of_fold(con, model["model_id"])
+    coverages = findings.interval_coverage(out_of_fold)
+    comparisons = findings.computed_data_benefit(metrics, out_of_fold, prop.zero_class)
+    calibration = findings.calibration(metrics, place, prop.zero_class)
+    curve = queries.learning_curve(con, model["model_id"])
+    overall = [row for row in comparisons if (row.protocol, row.setting, row.subset) == (*place, Subset.ALL)]
+    context |= {
         "place": place,
-        "headline": findings.headline(measured, prop)
-        + [row.sentence(prop.unit) for row in dft if (row.protocol, row.setting, row.subset) == (*place, "all")],
-        "tiles": _tiles(measured, place, prop),
-        "protocols": findings.protocols(measured),
-        "errors": _error_rows(measured, "all"),
+        "headline": [*findings.headline(metrics, prop), *(row.sentence(prop.unit) for row in overall)],
+        "tiles": _tiles(metrics, place, prop),
+        "protocols": findings.protocols(metrics),
+        "errors": _error_rows(metrics, Subset.ALL),
         "classes": [
-            (subset, _error_rows(measured, subset)) for subset in sorted({s for _, _, s, _ in measured} - {"all"})
+            (subset, _error_rows(metrics, subset))
+            for subset in sorted({subset for _, _, subset, _ in metrics} - {Subset.ALL})
         ],
-        "dft": dft,
-        "dft_figure": evaluation_figures.what_dft_added(dft, prop=prop) if dft else None,
-        "calibration": evaluation_figures.calibration_curve(curves) if curves else None,
-        "curve": importance_figures.learning_curve(learned, prop=prop) if learned.num_rows else None,
-        "noise": findings.replicate_noise(measured),
-        "errors_figure": evaluation_figures.errors_by_setting(measured, prop=prop),
+        "comparisons": comparisons,
+        "comparison_figure": (
+            evaluation_figures.computed_data_benefit(comparisons, prop=prop) if comparisons else None
+        ),
+        "calibration": evaluation_figures.calibration_curve(calibration) if calibration else None,
+        "curve": evaluation_figures.learning_curve(curve, prop=prop) if curve.num_rows else None,
+        "noise": findings.replicate_noise(metrics),
+        "errors_figure": evaluation_figures.errors_by_setting(metrics, prop=prop),
         "coverage_figure": evaluation_figures.interval_coverage(coverages) if coverages else None,
     }
-    if (part := findings.select(held_out, protocol, setting)).num_rows:
-        found |= _insight(con, prop, model["model_id"], part)
-        found["residuals"] = evaluation_figures.residuals(part, prop=prop)
-        found["parity"] = evaluation_figures.parity(held_out, prop=prop, protocol=protocol, choice=setting)
-        found["worst"] = queries.largest_errors(
+    if (part := findings.select(out_of_fold, protocol, setting)).num_rows:
+        context |= _importance(con, prop, model["model_id"], part)
+        context["residuals"] = evaluation_figures.residuals(part, prop=prop)
+        context["parity"] = evaluation_figures.parity(out_of_fold, prop=prop, protocol=protocol, choice=setting)
+        context["worst"] = queries.largest_errors(
             con, model["model_id"], prop.name, protocol=protocol, setting=setting
         ).to_pylist()
-    return found
+    return context
 
 
-def _insight(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, held_out: pa.Table) -> Context:
-    """What carries the ensemble, over all and for a few materials; empty where it was not looked at."""
-    order, effects = queries.importances(con, model_id), queries.effects(con, model_id)
-    if not order.num_rows or not effects.num_rows:
+def _importance(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, part: pa.Table) -> Context:
+    """Permutation importance over all materials and for a few; empty where none was measured."""
+    importances, effects = queries.importances(con, model_id), queries.effects(con, model_id)
+    if not importances.num_rows or not effects.num_rows:
         return {}
-    of: dict[str, list[Context]] = {}
+    effects_of: dict[str, list[Context]] = {}
     for row in effects.to_pylist():
-        of.setdefault(row["material_id"], []).append(row)
+        effects_of.setdefault(row["material_id"], []).append(row)
     return {
-        "importance": importance_figures.importance(order, prop=prop),
-        "effects": importance_figures.effects(effects, order, prop=prop),
-        "looked_at": len(of),
+        "importance": importance_figures.importance(importances, prop=prop),
+        "effects": importance_figures.effects(effects, importances, prop=prop),
+        "explained": len(effects_of),
         "singles": [
-            (title, row, importance_figures.single_prediction(of[row["material_id"]], prop=prop))
-            for title, row in findings.telling_materials(held_out, of)
+            (title, row, importance_figures.single_prediction(effects_of[row["material_id"]], prop=prop))
+            for title, row in findings.example_materials(part, effects_of)
         ],
     }
 
 
-def _tiles(measured: findings.Figures, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
+def _tiles(metrics: findings.Figures, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
     """The headline figures, each with its caption."""
-    say, n = wording, measured.get((*place, "all", "n"))
+    protocol, _ = place
+
+    def error(setting: str) -> str:
+        return wording.with_unit(metrics.get((protocol, setting, Subset.ALL, Metric.MAE)), prop.unit)
+
     return [
-        (say.with_unit(measured.get((*place, "all", "mae")), prop.unit), "mean absolute error"),
-        (say.with_unit(measured.get((place[0], "single", "all", "mae")), prop.unit), "of one plain model"),
-        (say.with_unit(measured.get((place[0], "mean", "all", "mae")), prop.unit), "of guessing the mean"),
-        (say.percent(measured.get((*place, "all", "coverage_90"))), "inside their 90\u00a0% interval"),
-        (say.count(n), "held-out materials"),
+        (error(place[1]), "mean absolute error"),
+        (error(Baseline.SINGLE), "MAE of a single model"),
+        (error(Baseline.MEAN), "MAE of predicting the mean"),
+        (wording.percent(metrics.get((*place, Subset.ALL, Metric.COVERAGE_90))), "coverage of 90\u00a0% intervals"),
+        (wording.count(metrics.get((*place, Subset.ALL, Metric.N))), "held-out materials"),
     ]
 
 
-def _error_rows(measured: findings.Figures, subset: str) -> list[Context]:
-    """Per setting, its figures on every protocol: MAE, RMSE, R2, coverage, width and n."""
-    best = {
+def _error_rows(metrics: findings.Figures, subset: str) -> list[Context]:
+    """Per setting, its metrics on every protocol."""
+    protocols = findings.protocols(metrics)
+    lowest = {
         protocol: min(values)
-        for protocol in findings.protocols(measured)
-        if (values := [v for (p, _, s, m), v in measured.items() if (p, s, m) == (protocol, subset, "mae")])
+        for protocol in protocols
+        if (values := [v for (p, _, s, m), v in metrics.items() if (p, s, m) == (protocol, subset, Metric.MAE)])
     }
     rows = []
-    for setting in findings.settings(measured):
+    for setting in findings.settings(metrics):
         cells = [
-            {
-                metric: measured.get((protocol, setting, subset, metric))
-                for metric in ("mae", "rmse", "r2", "coverage_90", "width_90", "n")
-            }
-            | {"best": measured.get((protocol, setting, subset, "mae")) == best.get(protocol, -1)}
-            for protocol in findings.protocols(measured)
+            {str(metric): metrics.get((protocol, setting, subset, metric)) for metric in Metric}
+            | {"best": metrics.get((protocol, setting, subset, Metric.MAE)) == lowest.get(protocol, -1)}
+            for protocol in protocols
         ]
-        if any(cell["mae"] is not None for cell in cells):
-            rows.append({"setting": setting, "means": wording.SETTINGS.get(setting, ""), "cells": cells})
+        if any(cell[Metric.MAE] is not None for cell in cells):
+            rows.append({"setting": setting, "meaning": wording.MEANINGS.get(setting, ""), "cells": cells})
     return rows
 
 
 def _coverage(con: duckdb.DuckDBPyConnection, property_name: str, names: Sequence[str]) -> Context:
-    """Which elements are known, and which materials the sources share."""
+    """The elements that are covered, and the materials that sources share."""
     counts = {row["element"]: row["materials"] for row in queries.element_counts(con, property_name).to_pylist()}
     overlap = queries.source_overlap(con, names)
     return {
         "elements": len(counts),
-        "commonest": list(counts.items())[:3],
+        "most_common": list(counts.items())[:3],
         "elements_figure": data_figures.periodic_coverage(counts) if counts else None,
         "overlap_figure": data_figures.source_overlap(overlap) if overlap.num_rows else None,
         "pairs": _pairs(overlap),
@@ -199,7 +208,7 @@ def _pairs(overlap: pa.Table) -> list[tuple[str, list[int | None]]]:
 
 
 def _rejections(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Context:
-    """Refused records by rule: totals with the rule's own sentences, and examples."""
+    """Rejected records by rule: totals with the rule's own sentences, and examples."""
     by_rule = queries.rejections_by_rule(con, names)
     totals: Counter[str] = Counter()
     for row in by_rule.to_pylist():
@@ -211,46 +220,51 @@ def _rejections(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Context
     }
 
 
-def _views(
+def _chemical_space(
     con: duckdb.DuckDBPyConnection, prop: Property, target: str | None, names: Sequence[str], used: Sequence[str]
 ) -> Context:
-    """Maps of the materials, parallel axes and clusters; none where too few are described."""
+    """Maps of the materials, parallel axes and clusters; none where too few materials have descriptors."""
     versions = [f"{row['name']}_v{row['version']}" for row in queries.feature_sets(con, used).to_pylist()]
     if target is None or not versions:
-        return {"maps": [], "drawn": None}
-    drawn = chemical_space.materials_of(
-        queries.described(
-            con, prop.name, target, names, versions, measured=chemical_space.MEASURED, computed=chemical_space.COMPUTED
-        )
+        return {"maps": [], "sample": None}
+    table = queries.with_descriptors(
+        con, prop.name, target, names, versions,
+        measured=chemical_space.MAP_MEASURED, computed=chemical_space.MAP_COMPUTED,
     )  # fmt: skip
-    if drawn is None:
-        return {"maps": [], "drawn": None}
-    components = embeddings.principal_components(drawn.points, 10)
-    walk = embeddings.diffusion_map(components.scores, 2)
-    slow, less = walk.shares
-    first, second = (f"{100 * share:.0f} % of the variance" for share in components.shares[:2])
-    axes = chemical_space.telling_descriptors(drawn, chemical_space.AXES)
-    columns = chemical_space.telling_descriptors(drawn, chemical_space.COLUMNS)
-    few = chemical_space.some_measured(drawn, chemical_space.ROWS)
-    rows_tree = embeddings.cluster(few.points[:, columns])
-    columns_tree = embeddings.cluster(few.points[:, columns].T)
+    materials = chemical_space.materials_of(table)
+    if materials is None:
+        return {"maps": [], "sample": None}
+    measured = int(materials.measured.sum())
+    axes = chemical_space.informative_descriptors(materials, chemical_space.PARALLEL_AXES)
+    lines = chemical_space.some_measured(materials, chemical_space.PARALLEL_LINES)
+    columns = chemical_space.informative_descriptors(materials, chemical_space.CLUSTER_COLUMNS)
+    clustered = chemical_space.some_measured(materials, chemical_space.CLUSTER_ROWS)
+    row_tree = embeddings.cluster(clustered.points[:, columns])
+    column_tree = embeddings.cluster(clustered.points[:, columns].T)
     return {
-        "drawn": {"measured": int(drawn.measured.sum()), "computed": int((~drawn.measured).sum())},
-        "few": len(few.names),
-        "lines": min(chemical_space.LINES, int(drawn.measured.sum())),
-        "maps": [
-            (title, space_figures.material_map(drawn, places, labels, prop=prop), caption)
-            for title, places, labels, caption in (
-                ("Principal components", components.scores[:, :2],
-                 (f"First component ({first})", f"Second component ({second})"), MAPS["pca"]),
-                ("t-SNE", embeddings.tsne(drawn.points), ("First coordinate", "Second coordinate"), MAPS["tsne"]),
-                ("Diffusion map", walk.scores,
-                 (f"First coordinate (eigenvalue {slow:.2f})", f"Second coordinate (eigenvalue {less:.2f})"),
-                 MAPS["diffusion"]),
-            )
-        ],
-        "parallel": space_figures.parallel_axes(
-            chemical_space.some_measured(drawn, chemical_space.LINES), axes, prop=prop
-        ),
-        "clusters": space_figures.cluster_heat_map(few, columns, rows_tree, columns_tree, prop=prop),
-    }  # fmt: skip
+        "sample": {"measured": measured, "computed": len(materials.material_ids) - measured},
+        "clustered": len(clustered.material_ids),
+        "lines": len(lines.material_ids),
+        "maps": _maps(materials, prop),
+        "parallel": space_figures.parallel_axes(lines, axes, prop=prop),
+        "clusters": space_figures.cluster_heat_map(clustered, columns, row_tree, column_tree, prop=prop),
+    }
+
+
+def _maps(materials: chemical_space.Materials, prop: Property) -> list[tuple[str, Any, str]]:
+    """Each map's title, figure and caption."""
+    components = embeddings.principal_components(materials.points, 10)
+    diffusion = embeddings.diffusion_map(components.scores, 2)
+    variance = [f"{100 * share:.0f} % of the variance" for share in components.shares[:2]]
+    eigenvalues = [f"eigenvalue {share:.2f}" for share in diffusion.shares]
+    maps = (
+        ("Principal components", components.scores[:, :2],
+         (f"First component ({variance[0]})", f"Second component ({variance[1]})"), _MAP_CAPTIONS["pca"]),
+        ("t-SNE", embeddings.tsne(materials.points), ("First coordinate", "Second coordinate"), _MAP_CAPTIONS["tsne"]),
+        ("Diffusion map", diffusion.scores,
+         (f"First coordinate ({eigenvalues[0]})", f"Second coordinate ({eigenvalues[1]})"), _MAP_CAPTIONS["diffusion"]),
+    )  # fmt: skip
+    return [
+        (title, space_figures.material_map(materials, coordinates, axes, prop=prop), caption)
+        for title, coordinates, axes, caption in maps
+    ]

@@ -1,4 +1,4 @@
-"""The empty figure that all figures of a report start from. Not here: what is drawn on it."""
+"""The blank figure that all figures of a report start from, and its units. Not here: what is drawn on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from matstrata.schemas.properties import Property
+from matstrata.schemas.units import NO_UNIT, unit_suffix
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -24,12 +25,17 @@ GRID: Mapping[str, Any] = MappingProxyType(
 BARE: Mapping[str, Any] = MappingProxyType(
     {"showgrid": False, "zeroline": False, "showline": False, "ticks": "", "showticklabels": False}
 )
-"""An axis that is not seen."""
-CLOSED, OPEN = 0, 100  # plotly's numbers of the marks "circle" and "circle-open"
+"""An invisible axis."""
+CLOSED, OPEN = 0, 100  # plotly's numbers for the markers "circle" and "circle-open"
 
 
 def canvas(*, height: int, **layout: Any) -> Figure:
-    """A white figure of this height in pixels, as wide as the page."""
+    """Make a blank white figure, as wide as the page.
+
+    Args:
+        height: In pixels.
+        layout: Anything that plotly's `Figure.update_layout` takes.
+    """
     from plotly.graph_objects import Figure  # deferred: 0.4 s
 
     figure = Figure()
@@ -50,10 +56,10 @@ def canvas(*, height: int, **layout: Any) -> Figure:
 
 
 def in_unit(text: str, prop: Property) -> str:
-    """An axis title with the property's unit behind it, where it has one."""
-    return text if prop.unit == "1" else f"{text} ({escape(prop.unit)})"
+    """An axis title followed by the property's unit, if it has one."""
+    return text if prop.unit == NO_UNIT else f"{text} ({escape(prop.unit)})"
 
 
 def unit_of(prop: Property) -> str:
     """The unit as it follows a number in a hover text."""
-    return "" if prop.unit == "1" else f" {escape(prop.unit)}"
+    return escape(unit_suffix(prop.unit))

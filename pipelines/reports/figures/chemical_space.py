@@ -1,7 +1,7 @@
-"""Views of the data: maps of the materials, parallel axes, clusters beside their descriptors.
+"""Figures of chemical space: maps of the materials, parallel axes, clusters with their descriptors.
 
-Functions of `views.Materials` and coordinates that return a plotly Figure, their texts escaped. Parallel axes are
-lines, since plotly's own need WebGL. Not here: the coordinates (`embeddings`).
+Functions of `Materials` (`reports.chemical_space`) and coordinates that return a plotly Figure, their texts escaped.
+Parallel axes are drawn as lines, since plotly's own need WebGL. Not here: the coordinates (`reports.embeddings`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matstrata.pipelines.reports.figures.canvas import BARE, OPEN, canvas, unit_of
-from matstrata.pipelines.reports.wording import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count, number, spoken
+from matstrata.pipelines.reports.figures.palette import BLUE, GRAY, GREEN, ORANGE, SKY, VERMILLION
+from matstrata.pipelines.reports.wording import count, number, readable
 from matstrata.schemas.properties import Property
 
 if TYPE_CHECKING:
@@ -33,23 +34,23 @@ _CLASSES = (SKY, BLUE, GREEN, VERMILLION)
 def material_map(
     materials: Materials, coordinates: NDArray[np.float64], titles: tuple[str, str], *, prop: Property
 ) -> Figure:
-    """Materials in two coordinates: colour tells the measured value, small grey marks only computations know."""
+    """Draw materials in two coordinates, colored by measured value; gray ones are in computed sources only."""
     figure = canvas(
-        height=430, xaxis_title=titles[0], yaxis_title=titles[1], margin={"l": 60, "r": 10, "t": 40, "b": 50}
+        height=455, xaxis_title=titles[0], yaxis_title=titles[1], margin={"l": 60, "r": 10, "t": 65, "b": 50}
     )
     places = coordinates.astype(np.float32)
-    rows = materials.measured
+    rows, formulas = materials.measured, materials.formulas
     if not rows.all():
         figure.add_scatter(
             x=places[~rows, 0], y=places[~rows, 1], mode="markers", name=f"computed only ({count(int((~rows).sum()))})",
-            text=[escape(name) for name in materials.names[~rows].tolist()],
+            text=[escape(each) for each in formulas[~rows].tolist()],
             marker={"color": "#B6BCC4", "size": 4}, hovertemplate="%{text}<extra>computed only</extra>",
         )  # fmt: skip
     values = materials.values[rows]
     low, high = np.quantile(values, [0.02, 0.98])
     figure.add_scatter(
         x=places[rows, 0], y=places[rows, 1], mode="markers", name=f"measured ({count(int(rows.sum()))})",
-        text=[escape(name) for name in materials.names[rows].tolist()],
+        text=[escape(each) for each in formulas[rows].tolist()],
         customdata=[number(float(value)) for value in values],
         hovertemplate="%{text}: %{customdata}" + unit_of(prop) + "<extra></extra>",
         marker={
@@ -64,31 +65,33 @@ def material_map(
     return figure
 
 
-def parallel_axes(materials: Materials, chosen: Sequence[int], *, prop: Property) -> Figure:
-    """One line per material over descriptors and the property, each axis from its smallest to its largest value."""
-    features = materials.features[:, list(chosen)]
-    columns = np.column_stack([features, materials.values])
-    low, high = np.nanmin(columns, axis=0), np.nanmax(columns, axis=0)
-    heights = (columns - low) / np.where(high > low, high - low, 1.0)
+def parallel_axes(materials: Materials, columns: Sequence[int], *, prop: Property) -> Figure:
+    """Draw one line per material over descriptors and the property, each axis from its minimum to its maximum."""
+    features = materials.features[:, list(columns)]
+    values = np.column_stack([features, materials.values])
+    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+    heights = (values - low) / np.where(high > low, high - low, 1.0)
     figure = canvas(height=440, margin={"l": 40, "r": 40, "t": 40, "b": 90}, hovermode="closest")
-    axes = list(range(columns.shape[1]))
-    for name, rows, colour in _classes(materials.values, prop):
+    axes = list(range(values.shape[1]))
+    formulas = materials.formulas
+    for name, rows, color in _classes(materials.values, prop):
         gap = np.full((int(rows.sum()), 1), np.nan)
         figure.add_scatter(
             x=np.tile([*axes, np.nan], int(rows.sum())).astype(np.float32),
             y=np.hstack([heights[rows], gap]).ravel().astype(np.float32), mode="lines",
-            name=f"{name} ({count(int(rows.sum()))})", line={"color": colour, "width": 1.2}, opacity=0.6,
-            text=np.repeat([escape(each) for each in materials.names[rows].tolist()], len(axes) + 1).tolist(),
+            name=f"{name} ({count(int(rows.sum()))})", line={"color": color, "width": 1.2}, opacity=0.6,
+            text=np.repeat([escape(each) for each in formulas[rows].tolist()], len(axes) + 1).tolist(),
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     for axis in axes:
-        figure.add_vline(x=axis, line={"color": GREY, "width": 1})
+        figure.add_vline(x=axis, line={"color": GRAY, "width": 1})
         for height, value in ((0, low[axis]), (1, high[axis])):
             figure.add_annotation(
                 x=axis, y=height, text=number(float(value)), showarrow=False, font={"size": 11},
                 yanchor="top" if height == 0 else "bottom", bgcolor="white", borderpad=1,
             )  # fmt: skip
-    titles = [_wrapped(spoken(materials.descriptors[place])) for place in chosen] + [f"<b>{_wrapped(prop.label)}</b>"]
+    titles = [_wrapped(readable(materials.descriptors[place])) for place in columns]
+    titles.append(f"<b>{_wrapped(prop.label)}</b>")
     figure.update_xaxes(
         tickvals=axes, ticktext=titles, showgrid=False, showline=False, zeroline=False, ticks="", tickangle=0,
         range=[-0.4, len(axes) - 0.6], ticklabelstandoff=14,
@@ -99,29 +102,29 @@ def parallel_axes(materials: Materials, chosen: Sequence[int], *, prop: Property
 
 
 def _classes(values: NDArray[np.float64], prop: Property) -> list[tuple[str, NDArray[np.bool_], str]]:
-    """Up to four classes by value: the zeros, where they are a class, and equally many of the rest in each."""
+    """Divide materials into up to four classes by value: zeros, where they are a class, and quantiles of the rest."""
     zero = (values == 0) if prop.zero_class is not None else np.zeros(len(values), dtype=bool)
-    found = [(escape(str(prop.zero_class)), zero, ORANGE)] if zero.any() else []
-    parts = 4 - len(found)
+    classes = [(escape(str(prop.zero_class)), zero, ORANGE)] if zero.any() else []
+    parts = 4 - len(classes)
     edges = np.unique(np.quantile(values[~zero], np.linspace(0, 1, parts + 1))) if (~zero).any() else np.empty(0)
     for place, (low, high) in enumerate(pairwise(edges)):
         last = place == len(edges) - 2
         rows = ~zero & (values >= low) & ((values <= high) if last else (values < high))
         if rows.any():
-            found.append((f"{number(float(low))} to {number(float(high))}", rows, _CLASSES[place + 4 - parts]))
-    return found or [("all", np.ones(len(values), dtype=bool), BLUE)]
+            classes.append((f"{number(float(low))} to {number(float(high))}", rows, _CLASSES[place + 4 - parts]))
+    return classes or [("all", np.ones(len(values), dtype=bool), BLUE)]
 
 
 def cluster_heat_map(
-    materials: Materials, chosen: Sequence[int], rows: Tree, columns: Tree, *, prop: Property
+    materials: Materials, columns: Sequence[int], row_tree: Tree, column_tree: Tree, *, prop: Property
 ) -> Figure:
-    """Descriptors of materials, like beside like, with the trees of both and the property's value at the side."""
-    points = materials.points[:, list(chosen)][np.ix_(rows.order, columns.order)]
-    names = [escape(name) for name in materials.names[rows.order].tolist()]
-    titles = [escape(spoken(materials.descriptors[chosen[place]])) for place in columns.order]
-    values = materials.values[rows.order]
+    """Draw descriptors of materials as a heat map in the order of two clusterings, with the property's value."""
+    points = materials.points[:, list(columns)][np.ix_(row_tree.order, column_tree.order)]
+    names = [escape(each) for each in materials.formulas[row_tree.order].tolist()]
+    titles = [escape(readable(materials.descriptors[columns[place]])) for place in column_tree.order]
+    values = materials.values[row_tree.order]
     n, m = points.shape
-    figure = canvas(height=250 + 13 * n + 60, showlegend=False, margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    figure = canvas(height=340 + 13 * n, showlegend=False, margin={"l": 10, "r": 10, "t": 40, "b": 10})
     figure.add_heatmap(
         z=points.astype(np.float32), x=list(range(m)), y=list(range(n)), zmin=-2.5, zmax=2.5, colorscale=_DIVERGING,
         text=[[f"{name}<br>{title}" for title in titles] for name in names],
@@ -137,8 +140,8 @@ def cluster_heat_map(
         colorbar={"title": {"text": escape(prop.label), "side": "top"}, "orientation": "h", "thickness": 10,
                   "len": 0.36, "x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "outlinewidth": 0},
     )  # fmt: skip
-    figure.add_scatter(**_branches(rows.along, rows.across), xaxis="x3", **_LINE)
-    figure.add_scatter(**_branches(columns.across, columns.along), yaxis="y2", **_LINE)
+    figure.add_scatter(**_branches(row_tree.along, row_tree.across), xaxis="x3", **_LINE)
+    figure.add_scatter(**_branches(column_tree.across, column_tree.along), yaxis="y2", **_LINE)
     top = 1 - 190 / (13 * n + 290)
     figure.update_layout(
         xaxis={"domain": [0.13, 0.84], "tickvals": list(range(m)), "ticktext": titles, "tickangle": -90,
@@ -155,7 +158,7 @@ def cluster_heat_map(
     return figure
 
 
-_LINE: dict[str, Any] = {"mode": "lines", "line": {"color": GREY, "width": 1}, "hoverinfo": "skip"}
+_LINE: dict[str, Any] = {"mode": "lines", "line": {"color": GRAY, "width": 1}, "hoverinfo": "skip"}
 
 
 def _branches(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:

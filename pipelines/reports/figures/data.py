@@ -1,6 +1,6 @@
-"""Figures of the data: which chemistry is known, what the sources share, what was refused.
+"""Figures of the data: chemistry covered, materials that sources share, rejected records.
 
-Functions of counts that return a plotly Figure, their texts escaped. Not here: figures of predictions (`figures`).
+Functions of counts that return a plotly Figure, their texts escaped. Not here: figures of predictions (`evaluation`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from matstrata.pipelines.reports.figures.canvas import canvas
+from matstrata.pipelines.reports.figures.palette import BLUE, GRAY, GREEN, ORANGE, SKY, VERMILLION
 from matstrata.pipelines.reports.figures.periodic_table import COLUMNS, PLACES, ROWS
-from matstrata.pipelines.reports.wording import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, count
+from matstrata.pipelines.reports.wording import count, plural
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -23,18 +24,18 @@ _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000
 
 
 def periodic_coverage(counts: Mapping[str, int]) -> Figure:
-    """How many labelled materials contain each element, on the periodic table; the colour scale is logarithmic."""
+    """Draw how many labeled materials contain each element, on the periodic table with a logarithmic color scale."""
     blank = ROWS - 2  # a thin empty row sets the f-block apart
     shape = (ROWS + 1, COLUMNS)
-    colour, text = np.full(shape, np.nan), np.full(shape, "", dtype=object)
+    color, text = np.full(shape, np.nan), np.full(shape, "", dtype=object)
     hover = np.full(shape, "", dtype=object)
     for z, (symbol, (row, column)) in enumerate(PLACES.items(), start=1):
         at = (row if row < blank else row + 1, column)
-        known = counts.get(symbol, 0)
-        colour[at] = np.log10(known) if known else -0.35
-        text[at] = f"<b>{symbol}</b><br>{count(known) if known else '·'}"
-        hover[at] = f"{symbol} ({z}): {count(known)} labelled material{'' if known == 1 else 's'}"
-    top = max(1.0, float(np.nanmax(colour)))
+        materials = counts.get(symbol, 0)
+        color[at] = np.log10(materials) if materials else -0.35
+        text[at] = f"<b>{symbol}</b><br>{count(materials) if materials else '·'}"
+        hover[at] = f"{symbol} ({z}): {plural(materials, 'labeled material')}"
+    top = max(1.0, float(np.nanmax(color)))
     ticks = [tick for tick in _COUNTS if np.log10(tick) <= top]
     edges = [*range(ROWS - 1), ROWS - 1.7, *(ROWS - 0.7 + row for row in range(2))]
     figure = canvas(height=585, margin={"l": 10, "r": 10, "t": 34, "b": 10})
@@ -44,7 +45,7 @@ def periodic_coverage(counts: Mapping[str, int]) -> Figure:
     places = np.linspace(zero * 0.9, 1, len(stops)).tolist()  # a sum of steps could be rounded beyond 1
     scale += [[place, stop] for place, stop in zip(places, stops, strict=True)]
     figure.add_heatmap(
-        z=colour, x=list(range(COLUMNS + 1)), y=edges, zmin=-0.35, zmax=top, xgap=2, ygap=2, colorscale=scale,
+        z=color, x=list(range(COLUMNS + 1)), y=edges, zmin=-0.35, zmax=top, xgap=2, ygap=2, colorscale=scale,
         text=text, texttemplate="%{text}", textfont={"size": 12}, customdata=hover, hoverongaps=False,
         hovertemplate="%{customdata}<extra></extra>",
         colorbar={
@@ -59,7 +60,7 @@ def periodic_coverage(counts: Mapping[str, int]) -> Figure:
 
 
 def source_overlap(overlap: pa.Table, *, limit: int = 20) -> Figure:
-    """How many materials each exact combination of sources knows: bars over a matrix of dots (an UpSet plot)."""
+    """Draw how many materials each exact combination of sources observes, as an UpSet plot."""
     rows = overlap.slice(0, limit).to_pylist()
     names = sorted({source for row in rows for source in row["sources"]})
     totals = {name: sum(row["materials"] for row in overlap.to_pylist() if name in row["sources"]) for name in names}
@@ -93,11 +94,11 @@ def source_overlap(overlap: pa.Table, *, limit: int = 20) -> Figure:
 
 
 def rejections_by_rule(rejections: pa.Table) -> Figure:
-    """Refused records per rule, stacked by source; the commonest rule on top."""
+    """Draw rejected records per rule, stacked by source, the most common rule on top."""
     rows = rejections.to_pylist()
     rules = sorted({row["rule_id"] for row in rows}, key=lambda rule: (-_total(rows, rule), rule))
-    figure = canvas(height=130 + 34 * len(rules), barmode="stack", xaxis_title="Refused records")
-    palette = (BLUE, ORANGE, GREEN, VERMILLION, SKY, GREY)
+    figure = canvas(height=130 + 34 * len(rules), barmode="stack", xaxis_title="Rejected records")
+    palette = (BLUE, ORANGE, GREEN, VERMILLION, SKY, GRAY)
     for place, source in enumerate(sorted({row["source"] for row in rows})):
         amounts = {row["rule_id"]: row["records"] for row in rows if row["source"] == source}
         figure.add_bar(

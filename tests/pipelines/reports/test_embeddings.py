@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matstrata.pipelines.reports.embeddings import cluster, diffusion_map, principal_components, standardise, tsne
+from matstrata.pipelines.reports.embeddings import cluster, diffusion_map, principal_components, standardize, tsne
 
 
 def _unevenly(n: int) -> np.ndarray:
@@ -70,8 +70,8 @@ def test_clusters_lie_side_by_side() -> None:
     assert (found.along >= 0).all()
 
 
-def test_standardised_descriptors_have_spread_one_and_undefined_ones_are_the_mean() -> None:
-    points, varies = standardise(np.array([[1.0, 7.0, np.nan], [3.0, 7.0, 5.0], [5.0, 7.0, 9.0]]))
+def test_standardized_descriptors_have_spread_one_and_undefined_ones_are_the_mean() -> None:
+    points, varies = standardize(np.array([[1.0, 7.0, np.nan], [3.0, 7.0, 5.0], [5.0, 7.0, 9.0]]))
     assert varies.tolist() == [True, False, True]
     np.testing.assert_allclose(points[:, 0], np.array([-2, 0, 2]) / np.sqrt(8 / 3))
     np.testing.assert_allclose(points[:, 1], [0, -1, 1])

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 from matstrata.pipelines.reports.findings import (
+    computed_data_benefit,
     headline,
     headline_place,
     index_metrics,
     interval_coverage,
-    what_dft_added,
 )
 from matstrata.schemas.elements import ELEMENTS
 from matstrata.schemas.properties import get_property
@@ -52,23 +52,25 @@ def _held_out(**errors: np.ndarray) -> pa.Table:
 def test_dft_verdict_follows_the_paired_difference(with_dft: float, verdict: str) -> None:
     noise = np.random.default_rng(0).normal(0, 0.05, 200)
     held_out = _held_out(known_dft=with_dft + noise, without_dft=0.4 + noise[::-1])
-    (row,) = what_dft_added(_metrics(known_dft=with_dft + 0.0001, without_dft=0.4), held_out)
+    (row,) = computed_data_benefit(_metrics(known_dft=with_dft + 0.0001, without_dft=0.4), held_out)
     assert row.verdict == verdict
     assert row.margin == pytest.approx(1.96 * np.std(noise - noise[::-1], ddof=1) / np.sqrt(200), rel=1e-6)
 
 
 def test_without_paired_predictions_no_margin_is_invented() -> None:
-    (row,) = what_dft_added(_metrics(strict=0.5, without_dft=0.4), _held_out(strict=np.ones(3)))
+    (row,) = computed_data_benefit(_metrics(strict=0.5, without_dft=0.4), _held_out(strict=np.ones(3)))
     assert (row.margin, row.verdict) == (None, "worse")
-    assert row.sentence("eV") == "Computed data made it worse: MAE 0.500\u00a0eV with, 0.400\u00a0eV without."
+    assert row.sentence("eV") == "Computed data raise the error: MAE 0.500\u00a0eV with, 0.400\u00a0eV without."
 
 
 def test_headline_takes_the_best_informed_setting_and_names_units() -> None:
     figures = _metrics(mean=1.0, strict=0.5)
     assert headline_place(figures) == ("grouped_kfold", "strict")
     (sentence,) = headline(figures, get_property("band_gap"))
-    assert "0.500\u00a0eV on average" in sentence
-    assert "1.00\u00a0eV for always guessing the mean (50\u00a0% lower)" in sentence
+    assert sentence == (
+        "The mean absolute error (MAE) on held-out materials is 0.500\u00a0eV, "
+        "50\u00a0% lower than for a model that always predicts the mean (1.00\u00a0eV)."
+    )
     assert headline({}, get_property("band_gap")) == []
 
 
@@ -79,4 +81,4 @@ def test_coverage_counts_intervals_only_and_matches_wilson() -> None:
     whole = covered["known_dft", "all"]
     assert (whole.share, whole.materials) == (0.9, 10)
     assert (whole.lower, whole.upper) == pytest.approx((0.5958, 0.9821), abs=5e-4)  # Wilson interval of 9 in 10
-    assert covered["known_dft", "in domain"].materials == 5
+    assert (covered["known_dft", "in_domain"].materials, covered["known_dft", "out_of_domain"].materials) == (5, 5)

@@ -8,11 +8,12 @@ from matstrata.pipelines.reports import queries
 from matstrata.store.lake.lake import Lake
 
 
-def test_queries_to_try_run_and_answer(filled: tuple[Lake, int]) -> None:
+def test_example_queries_run_and_answer(filled: tuple[Lake, int]) -> None:
     lake, snapshot = filled
     with lake.reader() as con:
         answers = [
-            con.execute(query).to_arrow_table().num_rows for _, query in queries.to_try("refractive_index", snapshot)
+            con.execute(query).to_arrow_table().num_rows
+            for _, query in queries.example_queries("refractive_index", snapshot)
         ]
     figures_per_protocol = 5 * 4 + 3 * 3  # five settings; three of them with coverages and width
     assert answers[1:] == [20, 4, 2 * figures_per_protocol]
@@ -67,6 +68,17 @@ def test_labels_count_materials_and_the_observations_behind_them(
 ) -> None:
     with filled[0].reader() as con:
         rows = queries.label_counts(con, "refractive_index").to_pylist()
-        assert queries.labelled_materials(con, "refractive_index") == len(plausible["materials"])
+        assert queries.labeled_materials(con, "refractive_index") == len(plausible["materials"])
     assert [row["source"] for row in rows] == ["refractiveindex_info"]
     assert rows[0]["observations"] == sum(row["property"] == "refractive_index" for row in plausible["observations"])
+
+
+def test_overlap_is_that_of_an_intersection(filled: tuple[Lake, int]) -> None:
+    with filled[0].reader() as con:
+        overlap = queries.source_overlap(con, ["refractiveindex_info", "ricci_transport"])
+        both = con.execute(
+            "SELECT count(*) FROM (SELECT material_id FROM observations WHERE source = 'refractiveindex_info' "
+            "INTERSECT SELECT material_id FROM observations WHERE source = 'ricci_transport')"
+        ).fetchall()[0][0]
+    shared = {tuple(row["sources"]): row["materials"] for row in overlap.to_pylist()}
+    assert shared["refractiveindex_info", "ricci_transport"] == both

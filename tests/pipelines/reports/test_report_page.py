@@ -19,10 +19,10 @@ SECTIONS = (
     "parity",
     "errors",
     "intervals",
-    "insight",
-    "worst",
+    "importance",
+    "largest-errors",
     "elements",
-    "views",
+    "chemical-space",
     "sources",
     "rejections",
     "features",
@@ -63,7 +63,7 @@ def test_page_is_self_contained_and_small(page: str) -> None:
     assert "url(" not in markup
     assert set(re.findall(r'href="([^"]+)"', markup)) == {f"#{name}" for name in SECTIONS} | {
         "https://doi.org/10.1038/sdata.2017.85",
-        "catalogue.html",
+        "catalog.html",
     }
     assert "default-src 'none'" in markup
 
@@ -77,20 +77,22 @@ def test_headline_says_what_model_metrics_hold(filled: tuple[Lake, int], page: s
         query = "SELECT setting || '.' || metric, value FROM model_metrics WHERE protocol = 'grouped_kfold'"
         figures = dict(con.execute(query).fetchall())
     words = _words(page)
-    assert f"predictions miss the measured value by {number(figures['known_dft.mae'])} on average" in words
-    assert f"against {number(figures['single.mae'])} for one plain model" in words
-    assert f"{number(figures['mean.mae'])} for always guessing the mean" in words
+    assert f"(MAE) on held-out materials is {number(figures['known_dft.mae'])}, " in words
+    assert (
+        f"lower than for a single model trained on the measured source alone ({number(figures['single.mae'])})" in words
+    )
+    assert f"lower than for a model that always predicts the mean ({number(figures['mean.mae'])})" in words
     covered = percent(figures["known_dft.coverage_90"]).replace("\u00a0", " ")
-    assert f"covered {covered} of {figures['known_dft.n']:.0f} held-out materials" in words
+    assert f"measured value of {covered} of the {figures['known_dft.n']:.0f} held-out materials" in words
 
 
-def test_noise_of_measurements_is_told_and_is_no_protocol(
+def test_scatter_of_measurements_is_given_and_is_not_a_protocol(
     lake: Lake, fill: Any, plausible: dict[str, list[dict[str, Any]]]
 ) -> None:
     noise = {"protocol": "replicates", "setting": "measurement", "subset": "all", "metric": "pooled_sd", "value": 0.244}
     plausible["model_metrics"].append({"model_id": plausible["models"][0]["model_id"]} | noise)
     page = _report(lake, fill(plausible))
-    assert "repeated measurements of one material scatter by 0.244 (pooled standard deviation)" in _words(page)
+    assert "repeated measurements of the same material scatter by 0.244 (pooled standard deviation)" in _words(page)
     assert "replicates" not in page[page.index("<main>") : page.index("</main>")]
 
 
@@ -98,7 +100,7 @@ def test_headline_admits_being_worse(lake: Lake, fill: Any, plausible: dict[str,
     for row in plausible["model_metrics"]:
         if row["setting"] == "single" and row["metric"] == "mae":
             row["value"] = 0.2
-    assert "higher: worse" in _words(_report(lake, fill(plausible)))
+    assert "higher (worse) than for a single model" in _words(_report(lake, fill(plausible)))
 
 
 def test_every_broken_rule_is_listed_with_its_count_and_sentence(filled: tuple[Lake, int], page: str) -> None:
@@ -123,8 +125,8 @@ def test_conservation_is_shown_and_a_breach_is_not_hidden(
 @pytest.mark.parametrize(
     ("table", "row", "complaint"),
     [
-        ("rejections", -1, "no: 74 of 75 rejected records found"),
-        ("observations", 0, "no: 129 of 130 accepted records found"),
+        ("rejections", -1, "no: 74 of 75 rejected records are stored"),
+        ("observations", 0, "no: 129 of 130 accepted records are stored"),
     ],
 )
 def test_records_missing_from_a_table_are_noticed(
@@ -168,27 +170,27 @@ def test_empty_store_says_so_in_every_section(lake: Lake, property_name: str) ->
     words = _words(_report(lake, lake.snapshot(), property_name))
     for sentence in (
         "There is no model of this property yet",
-        "No out-of-fold predictions are in the store",
-        "Nothing has been evaluated yet",
-        "No intervals have been evaluated yet",
+        "The store holds no out-of-fold predictions",
+        "No model has been evaluated yet",
+        "No prediction intervals have been evaluated yet",
         "No material has a value of this property yet",
         "No source of this property has been ingested yet",
-        "No record of these sources was refused",
+        "No record of these sources was rejected",
         "No feature set of this property's ensemble has been computed yet",
-        "nobody to cite yet",
-        "Too few materials of this property are described",
+        "nothing to cite yet",
+        "Too few materials with this property have descriptors",
     ):
         assert sentence in words
 
 
 def test_model_without_evaluation_is_named(lake: Lake, fill: Any, plausible: dict[str, list[dict[str, Any]]]) -> None:
     words = _words(_report(lake, fill(plausible | {"model_metrics": [], "out_of_fold": []})))
-    assert "no evaluation of it is in the store yet" in words
+    assert "the store holds no evaluation of it yet" in words
     assert plausible["models"][0]["model_id"] in words
 
 
 def test_largest_errors_are_sorted_and_explained(page: str) -> None:
-    table = page[page.index('<section id="worst">') : page.index('<section id="elements">')]
+    table = page[page.index('<section id="largest-errors">') : page.index('<section id="elements">')]
     errors = [
         abs(float(e.replace("\u2212", "-"))) for e in re.findall(r'<td class="n">([+\u2212][\d.]+)</td><td', table)
     ]

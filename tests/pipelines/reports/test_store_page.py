@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from matstrata.pipelines.cli.catalog import print_catalog
-from matstrata.pipelines.reports.store_page import write_catalogue
+from matstrata.pipelines.reports.store_page import write_store_page
 from matstrata.store.lake.lake import Lake
 from matstrata.store.overview import catalogue
 from tests.pipelines.reports.conftest import WHEN
@@ -21,7 +21,7 @@ def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, 
     with lake.reader() as con:
         found = catalogue(con)
     source = found["sources"][0]["source"]
-    path = write_catalogue(lake, {source: 24.0})
+    path = write_store_page(lake, {source: 24.0})
     page = path.read_text(encoding="utf-8")
     assert f"snapshot {snapshot}" in page
     for row in found["sources"]:
@@ -35,14 +35,14 @@ def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, 
     assert reports == {"refractive_index.html"}  # beside it, as there is an ensemble
     anchors = {link[1:] for link in re.findall(r'href="(#[^"]+)"', page)}
     assert anchors == set(re.findall(r'<section id="([^"]+)"', page))
-    assert write_catalogue(lake, {source: 24.0}).read_text(encoding="utf-8") == page
+    assert write_store_page(lake, {source: 24.0}).read_text(encoding="utf-8") == page
 
 
 def test_hostile_text_is_text(filled: tuple[Lake, int], tmp_path: Path) -> None:
     lake = Lake(shutil.copytree(filled[0].root, tmp_path / "store"))
     with lake.commit("hostile") as transaction:
         transaction.con.execute("UPDATE sources SET title = '<script>alert(1)</script> {{ 7 * 7 }} [red]x'")
-    page = write_catalogue(lake, {}).read_text(encoding="utf-8")
+    page = write_store_page(lake, {}).read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7 * 7 }} [red]x" in page
 
 

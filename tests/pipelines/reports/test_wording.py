@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from matstrata.pipelines.reports.html import doi_link, formula
-from matstrata.pipelines.reports.wording import count, number, percent, plural, signed, with_unit
+from matstrata.pipelines.reports.wording import (
+    SETTINGS,
+    count,
+    in_order,
+    number,
+    percent,
+    plural,
+    readable,
+    signed,
+    with_unit,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,8 +36,23 @@ def test_words_around_numbers() -> None:
     assert (count(None), count(47737)) == ("–", "47,737")
 
 
-def test_formula_sets_numbers_low_and_stays_text() -> None:
-    assert formula("Ag2Ge4Pb7Se16") == "Ag<sub>2</sub>Ge<sub>4</sub>Pb<sub>7</sub>Se<sub>16</sub>"
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("out_of_domain", "out of domain"), ("covalent_radius_mean", "mean covalent radius"), ("charge_transfer", "charge transfer"),
+     ("electronegativity_avg_dev", "mean deviation of electronegativity"), ("gs_band_gap_max", "maximum elemental band gap"),
+     ("fraction_norm_10", "10-norm of the fractions"), ("root_fraction_Li", "root of the Li fraction")],
+)  # fmt: skip
+def test_names_of_tables_become_words(name: str, text: str) -> None:
+    assert readable(name) == text
+
+
+def test_known_names_come_in_their_order_and_others_after_them() -> None:
+    assert in_order({"b", "strict", "mean", "a"}, SETTINGS) == ["mean", "strict", "a", "b"]
+
+
+def test_formula_is_conventional_has_subscripts_and_stays_text() -> None:
+    assert formula("I2Pb") == "PbI<sub>2</sub>"
+    assert formula("Ag2Ge4Pb7Se16") == "Ag<sub>2</sub>Pb<sub>7</sub>Ge<sub>4</sub>Se<sub>16</sub>"
     assert formula("<b>2") == "&lt;b&gt;<sub>2</sub>"
 
 

@@ -30,8 +30,9 @@ def test_parity_offers_every_setting_with_intervals_and_shows_one(filled: tuple[
     row = held_out.filter((pc.field("setting") == "known_dft") & (pc.field("protocol") == "grouped_kfold")).to_pylist()[
         outside
     ]
+    assert row["material_id"] == "AsK2"
     assert tuple(marks.customdata[outside]) == (
-        row["material_id"],
+        "K2As",
         f"{number(row['lower_90'])} to {number(row['upper_90'])}",
         "out of",
     )

@@ -41,7 +41,7 @@ def test_every_effect_is_a_mark_at_its_value(filled: tuple[Lake, int]) -> None:
 
 def test_the_learning_curve_is_the_stored_one(filled: tuple[Lake, int]) -> None:
     with filled[0].reader() as con:
-        figure = importance_figures.learning_curve(queries.learning_curve(con, MODEL), prop=INDEX)
+        figure = evaluation_figures.learning_curve(queries.learning_curve(con, MODEL), prop=INDEX)
     drawn = {trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert set(drawn) == {"without_dft", "known_dft"}
     assert drawn["known_dft"] == [(n, SETTINGS["known_dft"] + 10 / n) for n in (17, 35, 70)]
@@ -90,17 +90,17 @@ def test_compounds_of_the_same_elements_count_once_for_the_margin() -> None:
         ("grouped_kfold", setting, "all", "mae"): float(np.mean([r["value"] for r in rows if r["setting"] == setting]))
         for setting in ("known_dft", "without_dft")
     }
-    (row,) = findings.what_dft_added(found, pa.Table.from_pylist(rows))
+    (row,) = findings.computed_data_benefit(found, pa.Table.from_pylist(rows))
     assert row.margin is not None
     np.testing.assert_allclose(row.margin, 1.96 * np.abs(shift).std(ddof=1) / np.sqrt(30), rtol=1e-9)
 
 
 def test_explained_materials_are_different_ones() -> None:
     rows = [{"material_id": name, "value": value, "measured": 1.0} for name, value in (("A", 3.0), ("B", 1.0))]
-    chosen = findings.telling_materials(pa.Table.from_pylist(rows), {"A", "B", "C"})
+    chosen = findings.example_materials(pa.Table.from_pylist(rows), {"A", "B", "C"})
     assert [(why, row["material_id"]) for why, row in chosen] == [
-        ("the highest prediction", "A"),
-        ("the lowest prediction", "B"),
+        ("highest prediction", "A"),
+        ("lowest prediction", "B"),
     ]
 
 
@@ -127,4 +127,6 @@ def test_few_materials_have_a_report_without_maps(
     plausible["observations"] = plausible["observations"][:3]
     snapshot = fill(plausible | {"model_metrics": [], "out_of_fold": []})
     with lake.reader() as con:
-        assert "Too few materials of this property are described" in build(con, "refractive_index", snapshot=snapshot)
+        assert "Too few materials with this property have descriptors" in build(
+            con, "refractive_index", snapshot=snapshot
+        )
