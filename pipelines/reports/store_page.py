@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.errors import WorkError
+from matstrata.schemas.units import NO_UNIT
 from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
 from matstrata.store.overview import catalogue
@@ -50,7 +51,7 @@ def write_store_page(lake: Lake, fresh_for: Mapping[str, float]) -> Path:
         if row["source"] in fresh_for and row["refreshed_at"] is not None
     }
     reports = sorted({row["property"] for row in overview["models"] if row["source"] is None and row["serving"]})
-    text = render_plain("store_page.html", {"overview": overview, "due": due, "reports": reports})
+    text = render_plain("store_page.html", {"overview": overview, "due": due, "reports": reports, "no_unit": NO_UNIT})
     path = store_page_path(lake)
     try:
         write_atomically(path, text)

@@ -22,7 +22,8 @@ def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, 
         found = catalogue(con)
     source = found["sources"][0]["source"]
     path = write_store_page(lake, {source: 24.0})
-    page = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    page = text.replace("<wbr>", "")  # where long names may be broken
     assert f"snapshot {snapshot}" in page
     for row in found["sources"]:
         assert row["source"] in page
@@ -35,7 +36,7 @@ def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, 
     assert reports == {"refractive_index.html"}  # beside it, as there is an ensemble
     anchors = {link[1:] for link in re.findall(r'href="(#[^"]+)"', page)}
     assert anchors == set(re.findall(r'<section id="([^"]+)"', page))
-    assert write_store_page(lake, {source: 24.0}).read_text(encoding="utf-8") == page
+    assert write_store_page(lake, {source: 24.0}).read_text(encoding="utf-8") == text
 
 
 def test_hostile_text_is_text(filled: tuple[Lake, int], tmp_path: Path) -> None:
