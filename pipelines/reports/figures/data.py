@@ -85,7 +85,8 @@ def source_overlap(overlap: pa.Table, *, limit: int = 20) -> Figure:
         )  # fmt: skip
     split = 0.16 + 0.04 * len(names)
     figure.update_layout(
-        yaxis={"domain": [min(split, 0.6), 1], "title": {"text": "Materials", "font": {"size": 13}}, "rangemode": "tozero"},
+        yaxis={"domain": [min(split, 0.6), 1], "title": {"text": "Materials", "font": {"size": 13}},
+               "rangemode": "tozero"},
         yaxis2={"domain": [0, min(split, 0.6) - 0.05], "automargin": True, "showgrid": False, "showline": False,
                 "zeroline": False, "ticks": "", "range": [-0.6, len(names) - 0.4]},
         xaxis={"visible": False, "range": [-0.7, max(len(rows), 3) - 0.3], "anchor": "y2"},
