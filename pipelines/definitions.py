@@ -9,11 +9,12 @@ import warnings
 
 import dagster as dg
 
+from matstrata.pipelines.defs.features import features_asset
 from matstrata.pipelines.defs.inbox import inbox, inbox_drafts, inbox_sensor
 from matstrata.pipelines.defs.jobs import property_job, refresh_schedule
 from matstrata.pipelines.defs.learning import learning_assets
 from matstrata.pipelines.defs.maintenance import maintenance, weekly_maintenance
-from matstrata.pipelines.defs.materials import features_asset, materials_asset
+from matstrata.pipelines.defs.materials import materials_asset
 from matstrata.pipelines.defs.reports import report_asset
 from matstrata.pipelines.defs.resources import EXECUTOR, resources
 from matstrata.pipelines.defs.sources import observations_asset, source_spec

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
+from matstrata.pipelines.defs.features import features_key
 from matstrata.pipelines.defs.learning import ensemble_key, predictions_key, source_model_key, training_sets_key
-from matstrata.pipelines.defs.materials import MATERIALS, features_key
+from matstrata.pipelines.defs.materials import MATERIALS
 from matstrata.pipelines.defs.reports import report_key
 from matstrata.pipelines.defs.sources import observations_key
 from matstrata.schemas.contracts import Contract

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from matstrata.pipelines.defs.automation import WHEN_CHANGED
-from matstrata.pipelines.defs.materials import features_key
+from matstrata.pipelines.defs.features import features_key
 from matstrata.pipelines.defs.resources import StoreResource
 from matstrata.pipelines.defs.sources import observations_key
 from matstrata.schemas.ensembles import EnsembleSpec
