@@ -39,6 +39,8 @@ def _prediction_panel(result: Prediction) -> Panel:
     from matstrata.schemas.properties import get_property
 
     title = escape(result.formula)
+    if result.material_id not in (None, result.formula):
+        title += f" [dim]({escape(str(result.material_id))})[/]"
     if result.reason is not None:
         return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
     unit = unit_suffix(result.unit)
@@ -56,13 +58,11 @@ def _prediction_panel(result: Prediction) -> Panel:
     if result.chance_nonzero is not None:
         spread += f"; {result.chance_nonzero:.0%} that it is not zero"
     body.add_row("[dim]of which[/]", spread)
-    for source in result.sources:
-        body.add_row(f"[dim]{escape(source.title)}[/]", escape(source.text))
-    for neighbour in result.neighbours:
-        reference = escape(_short(neighbour.reference))
-        body.add_row(
-            "[dim]measured[/]", f"{escape(neighbour.material_id)} {neighbour.value:.4g}{unit}  [dim]{reference}[/]"
-        )
+    for contribution in result.contributions:
+        body.add_row(f"[dim]{escape(contribution.title)}[/]", escape(contribution.text))
+    for neighbor in result.neighbors:
+        reference = escape(_short(neighbor.reference))
+        body.add_row("[dim]measured[/]", f"{escape(neighbor.formula)} {neighbor.value:.4g}{unit}  [dim]{reference}[/]")
     descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
     for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_PRINTED]]:
         block = effect.block if effect.kind == "source" else readable(effect.block)

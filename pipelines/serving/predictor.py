@@ -1,7 +1,7 @@
-"""Asking the serving ensemble about formulas: values with intervals, reasons and citations.
+"""Predictions of the serving ensemble for formulas: values with intervals, contributions and citations.
 
 `Predictor.load("band_gap").predict(["GaN"])`. New compositions get the same descriptors by the same code as stored
-ones, and are not written. Not here: training (`pipelines.learning`), how answers look (`pipelines.cli.tables`).
+ones, and are not written. Not here: training (`pipelines.learning`), the output of the command (`pipelines.cli`).
 """
 
 from __future__ import annotations
@@ -21,60 +21,89 @@ from matstrata.pipelines.learning.explanation import blocks_of, donors_of, effec
 from matstrata.pipelines.learning.jobs import known_of, load_ensemble
 from matstrata.pipelines.learning.stack.ensemble import Contribution, Ensemble, Predictions
 from matstrata.schemas.composition import Composition, FormulaError, parse_formula
+from matstrata.schemas.display import formula_for_people
 from matstrata.schemas.ensembles import EnsembleSpec, get_ensemble
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
+from matstrata.schemas.source_refs import SourceRef
+from matstrata.schemas.tables import feature_label
+from matstrata.schemas.terms import Kind
 from matstrata.store import models
-from matstrata.store.features.sets import compute_for
+from matstrata.store.features.sets import FeatureSet, compute_for
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.noise import replicate_noise
 from matstrata.store.settings import Settings
 
-_PER_SIGMA = 1.645  # half of a 90 % interval in standard deviations
+_HALF_WIDTH_90 = 1.645  # half of a 90 % interval of a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """What one property of one source's model comes to: its prediction, and the source's own value where it has one."""
+class PropertyContribution:
+    """A source model's prediction of one property.
+
+    Attributes:
+        property: Its name.
+        unit: Its unit.
+        predicted: The prediction.
+        stored: The source's own value of this composition, if it has one.
+    """
 
     property: str
     unit: str
     predicted: float
-    known: float | None
+    stored: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSay:
-    """What the model of one source said; `given` names the sources whose word it had."""
+class SourceContribution:
+    """The contribution of one source's model to a prediction.
+
+    Attributes:
+        source: The source that the model was trained on.
+        kind: Kind of the source.
+        helpers: Computed sources whose predictions are inputs of the model.
+        weight: The model's share of the prediction; of a computed source, the share of the models that have its
+            predictions as inputs.
+        values: What the model predicts.
+    """
 
     source: str
     kind: str
-    given: tuple[str, ...]
+    helpers: tuple[str, ...]
     weight: float
-    says: tuple[Say, ...]
+    values: tuple[PropertyContribution, ...]
 
     @property
     def title(self) -> str:
-        """The source, and whom it listened to."""
-        return f"{self.source} given {', '.join(self.given)}" if self.given else self.source
+        """The source, and the helpers of its model."""
+        return f"{self.source} with {', '.join(self.helpers)}" if self.helpers else self.source
 
     @property
     def text(self) -> str:
-        """One line for a person; what the source itself has of the composition stands in brackets."""
+        """The contribution in one line; the source's own value of the composition is in brackets."""
         values = []
-        for say in self.says:
-            name = f"{get_property(say.property).symbol} " if len(self.says) > 1 else ""
-            known = "" if say.known is None else f" [{say.known:.3g}]"
-            values.append(f"{name}{say.predicted:.3g}{known}")
-        role = "weight" if self.kind == "experiment" else "heard with weight"
+        for value in self.values:
+            name = f"{get_property(value.property).symbol} " if len(self.values) > 1 else ""
+            stored = "" if value.stored is None else f" [{value.stored:.3g}]"
+            values.append(f"{name}{value.predicted:.3g}{stored}")
+        role = "weight" if self.kind == Kind.EXPERIMENT else "as input, weight"
         return f"{', '.join(values)}   {role} {self.weight:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A measured material alike, with its value and whom it comes from."""
+class Neighbor:
+    """A measured material with similar descriptors.
+
+    Attributes:
+        material_id: Its key.
+        formula: Its formula in the conventional order.
+        value: The measured value.
+        distance: Its distance from the formula in the space of standardized descriptors.
+        reference: Where the value was published.
+    """
 
     material_id: str
+    formula: str
     value: float
     distance: float
     reference: str
@@ -82,7 +111,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How far a source's word, or a group of descriptors, moves a prediction from what others' would give."""
+    """The prediction minus its mean with one source's predictions, or one group of descriptors, of other materials."""
 
     kind: str
     block: str
@@ -91,12 +120,29 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer about one formula; where it could not be read, `reason` says why and nothing else is known.
+    """The prediction for one formula.
 
-    `chance_nonzero` is the calibrated chance of, say, a gap at all (null where zero is no class of its own). The
-    interval's standard deviation is split into `uncertainty_noise`, by which repeated measurements scatter (all of it,
-    where that is more), and the rest, `uncertainty_model`, in quadrature. `effects` are there where an explanation was
-    asked for, the largest first.
+    Attributes:
+        formula: The formula in the conventional order; as it was given, if it could not be read.
+        property: Name of the property.
+        unit: Its unit.
+        model_id: The ensemble.
+        reason: Why there is no prediction; then the fields below are empty. None if there is one.
+        material_id: Key of the composition; None if the formula could not be read.
+        value: The predicted value.
+        lower_90: Lower end of the 90 % prediction interval.
+        upper_90: Upper end of it.
+        chance_nonzero: Calibrated probability that the value is not zero (that there is a band gap at all); None where
+            zero is not a class of its own.
+        uncertainty_model: The part of the interval's standard deviation that is due to the models.
+        uncertainty_noise: The part that is due to the scatter of repeated measurements, at most all of it; the two add
+            in quadrature. None if the scatter is unknown.
+        in_domain: Whether similar materials were measured.
+        in_training: Whether the composition itself was measured and trained on.
+        contributions: The contribution of each source's model.
+        neighbors: The nearest measured materials.
+        citations: BibTeX of the sources.
+        effects: Effects of sources and groups of descriptors, largest first; empty without an explanation.
     """
 
     formula: str
@@ -113,13 +159,13 @@ class Prediction:
     uncertainty_noise: float | None = None
     in_domain: bool = False
     in_training: bool = False
-    sources: tuple[SourceSay, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
+    contributions: tuple[SourceContribution, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
     citations: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; NaN, which JSON has not, as null."""
+        """Plain values for JSON, with null for NaN, which JSON lacks."""
         fields = asdict(self)
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()
@@ -134,19 +180,23 @@ class Predictor:
         self.model_id: str = row["model_id"]
         self._lake = lake
         self._ensemble = ensemble
-        self._feature_sets = [get_feature_set(name.rsplit("_v", 1)[0]) for name in row["features"]]
+        self._feature_sets = [_feature_set(label) for label in row["features"]]
         with lake.reader() as con:
-            found = con.execute("SELECT source, citation FROM sources").fetchall()
-            self._citations = {source: citation.strip() for source, citation in found}
+            rows = con.execute("SELECT source, citation FROM sources").fetchall()
+        self._citations = {source: citation.strip() for source, citation in rows}
         self._noise = replicate_noise(lake, spec.target, spec.name)
 
     @classmethod
     def load(cls, property: str | None = None, path: str | Path | None = None) -> Self:
-        """Load the ensemble that serves `property`, or the only one there is, from the store in `path`.
+        """Load the ensemble that serves a property.
+
+        Args:
+            property: Name of the property; may be omitted if the store has one ensemble only.
+            path: Folder of the store; by default that of the settings.
 
         Raises:
-            InputError: there is no store, no such model, several and none named, a model file that is not the one
-                recorded, or descriptors that have changed since.
+            InputError: There is no store; no such model; several, and none was named; a model file is not the one
+                recorded; or descriptors have changed since the training.
         """
         lake = Lake(Path(path)) if path is not None else Lake.of(Settings())
         row = models.serving(lake, property)
@@ -154,50 +204,50 @@ class Predictor:
         return cls(lake, get_ensemble(row["property"]), row, load_ensemble(lake, row))
 
     def predict(self, formulas: Sequence[str], *, explain: bool = False) -> list[Prediction]:
-        """One prediction per formula, in their order; a formula that can't be read or described gets a reason.
+        """Predict the property of compositions.
 
         Args:
-            formulas: compositions as people write them.
-            explain: tell, too, which sources and descriptors move each prediction (about 0.3 s for each).
+            formulas: Compositions, in any notation that `parse_formula` reads.
+            explain: Whether to compute the effects of sources and descriptors too (about 0.3 s per formula).
+
+        Returns:
+            One prediction per formula, in their order. A formula that can't be read, or that has no descriptors, gets a
+            reason instead of a value.
         """
-        read = [_parse(formula) for formula in formulas]
-        compositions = list({c.material_id: c for c in read if isinstance(c, Composition)}.values())
-        features, reasons = self._describe(compositions)
+        parsed = [_parse(formula) for formula in formulas]
+        compositions = list({each.material_id: each for each in parsed if isinstance(each, Composition)}.values())
+        features, reasons = self._compute_features(compositions)
         usable = [i for i, reason in enumerate(reasons) if reason is None]
-        said = self._answer(compositions, features, usable)
+        fields = self._predict([compositions[i].material_id for i in usable], features[usable]) if usable else []
         if explain and usable:
-            explained = self._explain([answer["material_id"] for answer in said], features[usable])
-            said = [answer | {"effects": each} for answer, each in zip(said, explained, strict=True)]
-        answers = {answer["material_id"]: answer for answer in said}
-        undescribed = {compositions[i].material_id: reason for i, reason in enumerate(reasons) if reason is not None}
+            explanations = self._explain([each["material_id"] for each in fields], features[usable])
+            fields = [each | {"effects": effects} for each, effects in zip(fields, explanations, strict=True)]
+        fields_of = {each["material_id"]: each for each in fields}
+        missing = {compositions[i].material_id: reason for i, reason in enumerate(reasons) if reason is not None}
         results = []
-        for formula, composition in zip(formulas, read, strict=True):
+        for formula, composition in zip(formulas, parsed, strict=True):
             if isinstance(composition, FormulaError):
                 results.append(self._empty(formula, str(composition)))
-            elif composition.material_id in undescribed:
-                results.append(self._empty(formula, f"{formula}: {undescribed[composition.material_id]}"))
+            elif (key := composition.material_id) in missing:
+                results.append(self._empty(formula_for_people(key), f"{formula}: {missing[key]}", key))
             else:
-                results.append(Prediction(formula=formula, **answers[composition.material_id]))
+                results.append(Prediction(formula=formula_for_people(key), **fields_of[key]))
         return results
 
-    def _empty(self, formula: str, reason: str) -> Prediction:
-        return Prediction(formula, self.spec.name, self.spec.predicts.unit, self.model_id, reason)
+    def _empty(self, formula: str, reason: str, material_id: str | None = None) -> Prediction:
+        return Prediction(formula, self.spec.name, self.spec.predicts.unit, self.model_id, reason, material_id)
 
-    def _describe(self, compositions: Sequence[Composition]) -> tuple[NDArray[np.float64], list[str | None]]:
+    def _compute_features(self, compositions: Sequence[Composition]) -> tuple[NDArray[np.float64], list[str | None]]:
         elements = pa.array([list(c.elements) for c in compositions], pa.list_(pa.string()))
         fractions = pa.array([list(c.fractions) for c in compositions], pa.list_(pa.float64()))
         return compute_for(self._feature_sets, elements, fractions)
 
-    def _answer(
-        self, compositions: Sequence[Composition], features: NDArray[np.float64], usable: list[int]
-    ) -> list[dict[str, Any]]:
-        if not usable:
-            return []
-        material_ids = np.array([compositions[i].material_id for i in usable], dtype=str)
-        known = known_of(self._lake, self._ensemble.sources, material_ids.tolist())
-        said = self._ensemble.predict(features[usable], material_ids, known)
-        references = self._references(said)
-        total = (said.upper - said.lower) / 2 / _PER_SIGMA
+    def _predict(self, material_ids: list[str], features: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """The fields of a prediction, except `formula` and `effects`, for each material."""
+        stored = known_of(self._lake, self._ensemble.sources, material_ids)
+        predictions = self._ensemble.predict(features, np.array(material_ids, dtype=str), stored)
+        references = self._references(predictions)
+        total = (predictions.upper - predictions.lower) / 2 / _HALF_WIDTH_90
         noise_part = np.minimum(self._noise or 0.0, total)
         model_part = np.sqrt(total**2 - noise_part**2)
         trained_on = set(self._ensemble.material_ids.tolist())
@@ -207,25 +257,28 @@ class Predictor:
                 "property": self.spec.name,
                 "unit": self.spec.predicts.unit,
                 "model_id": self.model_id,
-                "material_id": str(said.material_ids[i]),
-                "value": float(said.values[i]),
-                "lower_90": float(said.lower[i]),
-                "upper_90": float(said.upper[i]),
-                "chance_nonzero": None if said.chance is None else float(said.chance[i]),
+                "material_id": str(predictions.material_ids[i]),
+                "value": float(predictions.values[i]),
+                "lower_90": float(predictions.lower[i]),
+                "upper_90": float(predictions.upper[i]),
+                "chance_nonzero": None if predictions.chance is None else float(predictions.chance[i]),
                 "uncertainty_model": float(model_part[i]),
                 "uncertainty_noise": None if self._noise is None else float(noise_part[i]),
-                "in_domain": bool(said.in_domain[i]),
-                "in_training": str(said.material_ids[i]) in trained_on,
-                "sources": tuple(_say(contribution, i) for contribution in said.contributions),
-                "neighbours": tuple(
-                    Neighbour(str(name), float(value), float(distance), references.get(str(name), ""))
+                "in_domain": bool(predictions.in_domain[i]),
+                "in_training": str(predictions.material_ids[i]) in trained_on,
+                "contributions": tuple(_contribution(each, i) for each in predictions.contributions),
+                "neighbors": tuple(
+                    Neighbor(name, formula_for_people(name), value, distance, references.get(name, ""))
                     for name, value, distance in zip(
-                        said.nearest_ids[i], said.nearest_values[i], said.distances[i], strict=True
+                        predictions.nearest_ids[i].tolist(),
+                        predictions.nearest_values[i].tolist(),
+                        predictions.distances[i].tolist(),
+                        strict=True,
                     )
                 ),
                 "citations": citations,
             }
-            for i in range(len(usable))
+            for i in range(len(material_ids))
         ]
 
     def _explain(self, material_ids: Sequence[str], features: NDArray[np.float64]) -> list[tuple[Effect, ...]]:
@@ -233,23 +286,23 @@ class Predictor:
         names = [column.name for each in self._feature_sets for column in each.columns]
         blocks = blocks_of(names, [helper.source for helper in ensemble.helpers])
         donors = ensemble.material_ids[donors_of(ensemble, seed)].tolist()
-        known, known_of_donors = (known_of(self._lake, ensemble.sources, ids) for ids in (material_ids, donors))
+        stored, stored_of_donors = (known_of(self._lake, ensemble.sources, ids) for ids in (material_ids, donors))
         return [
             tuple(
                 Effect(blocks[place].kind, blocks[place].name, float(row[place])) for place in np.argsort(-np.abs(row))
             )
-            for row in effects(ensemble, features, known, known_of_donors, blocks, seed)
+            for row in effects(ensemble, features, stored, stored_of_donors, blocks, seed)
         ]
 
-    def _references(self, said: Predictions) -> dict[str, str]:
-        nearest = sorted(set(said.nearest_ids.ravel().tolist()))
+    def _references(self, predictions: Predictions) -> dict[str, str]:
+        nearest = sorted(set(predictions.nearest_ids.ravel().tolist()))
         with self._lake.reader() as con:
-            found = con.execute(
+            rows = con.execute(
                 "SELECT material_id, min(reference) FROM observations WHERE source = ? AND property = ? "
                 "AND material_id IN (SELECT unnest(?)) GROUP BY material_id",
-                [self.spec.target.partition(":")[0], self.spec.name, nearest],
+                [SourceRef.parse(self.spec.target).source, self.spec.name, nearest],
             ).fetchall()
-        return dict(found)
+        return dict(rows)
 
 
 def _parse(formula: str) -> Composition | FormulaError:
@@ -259,27 +312,34 @@ def _parse(formula: str) -> Composition | FormulaError:
         return error
 
 
+def _feature_set(label: str) -> FeatureSet:
+    """The feature set of a label such as `magpie_v1`, as the code computes it now."""
+    return get_feature_set(label.rsplit("_v", 1)[0])
+
+
 def _check_versions(lake: Lake, row: Mapping[str, Any]) -> None:
     with lake.reader() as con:
-        found = con.execute("SELECT name, version, signature FROM feature_sets").fetchall()
-    stored = {f"{name}_v{version}": signature for name, version, signature in found}
+        rows = con.execute("SELECT name, version, signature FROM feature_sets").fetchall()
+    signatures = {feature_label(name, version): signature for name, version, signature in rows}
     for label in row["features"]:
-        if stored.get(label) != get_feature_set(label.rsplit("_v", 1)[0]).signature():
+        if signatures.get(label) != _feature_set(label).signature():
             raise InputError(
                 f"model {row['model_id']} was trained on {label}, which this version of Matstrata computes "
-                f"differently; train it anew with 'matstrata run {row['property']}'"
+                f"differently; retrain it with 'matstrata run {row['property']}'"
             )
 
 
-def _say(contribution: Contribution, i: int) -> SourceSay:
-    return SourceSay(
+def _contribution(contribution: Contribution, i: int) -> SourceContribution:
+    return SourceContribution(
         contribution.source,
         contribution.kind,
         contribution.given,
         contribution.weight,
         tuple(
-            Say(name, get_property(name).unit, float(predicted), None if np.isnan(known) else float(known))
-            for name, predicted, known in zip(
+            PropertyContribution(
+                name, get_property(name).unit, float(predicted), None if np.isnan(stored) else float(stored)
+            )
+            for name, predicted, stored in zip(
                 contribution.properties, contribution.predicted[i], contribution.known[i], strict=True
             )
         ),

@@ -117,11 +117,11 @@ def test_computed_gaps_lower_the_error_and_intervals_hold(gaps: Workplace) -> No
         assert figures[setting, "in_domain", "mae"] < figures[setting, "out_of_domain", "mae"]
 
 
-def test_predictions_name_sources_neighbours_and_citations(gaps: Workplace) -> None:
+def test_predictions_name_sources_neighbors_and_citations(gaps: Workplace) -> None:
     nitride, selenide = json.loads(gaps.run("predict", "GaN", "Ag0.5Pb1.75GeSe4", "--property", "band_gap", "--json"))
     assert nitride["value"] == pytest.approx(3.4, abs=0.5)
     assert nitride["unit"] == "eV"
-    assert {source["source"] for source in nitride["sources"]} == {
+    assert {each["source"] for each in nitride["contributions"]} == {
         "zhuo_2018_gaps",
         "aflow_gaps",
         "gllbsc_gaps:GLLB-SC",
