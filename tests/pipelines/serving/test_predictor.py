@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from matstrata.pipelines.learning.stack.ensemble import Contribution, Predictions
-from matstrata.pipelines.serving.predictor import Neighbor, PropertyContribution, Predictor, SourceContribution
+from matstrata.pipelines.serving.predictor import Neighbor, Predictor, PropertyContribution, SourceContribution
 from matstrata.schemas.ensembles import get_ensemble
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
