@@ -18,7 +18,7 @@ from matstrata.pipelines.learning.leakage import LearningError
 from matstrata.pipelines.learning.methods import METHODS
 from matstrata.pipelines.learning.methods.interface import Lessons
 from matstrata.pipelines.learning.samples import Samples
-from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.stack.ensemble import predict_helpers
 from matstrata.pipelines.learning.threads import one_thread
 
 log = logging.getLogger("matstrata.benchmarks")
@@ -47,12 +47,12 @@ def judge_method(
     try:
         method = METHODS[name](lessons)
         with one_thread():
-            testimonies = hear_helpers(target, lessons.models, lessons.helpers)
+            helper_predictions = predict_helpers(target, lessons.models, lessons.helpers)
             for setting in method.settings:
                 values = np.full(len(protocol.measured), np.nan)
                 for part in protocol.parts():
                     seen = replace(target.take(part.told), values=part.values[:, None])
-                    told, asked = ([each.take(rows) for each in testimonies] for rows in (part.told, part.asked))
+                    told, asked = ([each.take(rows) for each in helper_predictions] for rows in (part.told, part.asked))
                     fitted = method.fit(seen, told, setting)
                     values[part.rows] = fitted.predict(target.features[part.asked], asked).clip(*bounds)[part.place]
                     says.append(fitted.says)

@@ -1,11 +1,15 @@
-"""What carries a prediction: how much it changes when one source's word, or one group of descriptors, is another's.
+"""Feature importance by permutation: how much predictions change when a block of inputs is that of other materials.
 
-A *block* is what is exchanged together: all that one source says of a material, or the descriptors made from one
-property of the elements, which say nearly the same and would stand in for each other. The block of every material is
-replaced by that of others (permutation importance, Breiman 2001, doi:10.1023/A:1010933404324, by groups); all copies
-are predicted at once, which is some ten times faster than one call for each. What a source says is kept when
-descriptors are exchanged, and the other way round.
-Not here: figures of it (`pipelines.reports`).
+A *block* is what is exchanged together: all inputs that come from one source, or the descriptors made from one property
+of the elements, which are nearly redundant and would substitute for each other. With y the measured values, f the
+prediction and f_b that with block b of other materials,
+
+    importance(b) = mean |f_b - y| - mean |f - y|    (over held-out materials and repeats)
+    effect(b, x) = f(x) - mean f_b(x)                (over repeats)
+
+in the property's unit (permutation importance, Breiman 2001, doi:10.1023/A:1010933404324, by blocks). A source's inputs
+stay the same when descriptors are exchanged, and the other way round. All copies are predicted at once, which is some
+ten times faster than one call for each. Not here: figures of it (`pipelines.reports`).
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matstrata.pipelines.learning.stack.level1 import Testimony, testify
+from matstrata.pipelines.learning.settings import HelperPredictions
+from matstrata.pipelines.learning.stack.inputs import predict_helper
 from matstrata.pipelines.learning.threads import one_thread
 
 if TYPE_CHECKING:
@@ -23,13 +28,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from matstrata.pipelines.learning.stack.ensemble import Ensemble, Stack
+    from matstrata.pipelines.learning.stack.ensemble import Ensemble
+    from matstrata.pipelines.learning.stack.stack import Stack
 
-LOOKED_AT = 40  # materials of a fold, at most
-ROWS = 10_000  # copies of them to predict for one look: a few seconds
-DONORS = 20  # measured materials whose blocks take the place of one formula's
-_CHUNK = 4000
-_FIELDS = ("predicted", "chances", "known", "layers")
+MAX_MATERIALS = 40  # of a fold, for which importances are computed
+PREDICTED_COPIES = 10_000  # for all importances of a fold: a few seconds
+MAX_DONORS = 20  # measured materials whose blocks replace those of one formula
+BATCH_COPIES = 4000  # predicted at a time
+_FIELDS = ("predicted", "chances", "computed", "layers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Block:
     Attributes:
         kind: ``source`` or ``descriptors``.
         name: The source, or what the descriptors are made from.
-        columns: Of a source, its place among the helpers; of descriptors, their places among the columns.
+        columns: Of a source, its position among the helpers; of descriptors, their positions among the columns.
     """
 
     kind: str
@@ -49,7 +55,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """How much larger the mean absolute error is with one block exchanged, on m held-out materials."""
+    """How much larger the mean absolute error is with one block exchanged, on `materials` held-out materials."""
 
     block: Block
     increase: float
@@ -57,146 +63,150 @@ class Importance:
 
 
 def blocks_of(descriptors: Sequence[str], sources: Sequence[str]) -> tuple[Block, ...]:
-    """The sources, then groups of descriptors whose names are alike but for the last word.
+    """List the blocks: each source, then groups of descriptors whose names differ in the last word only.
 
-    ``electronegativity_min`` and ``electronegativity_avg_dev`` go together; a name that is like no other stands alone.
+    ``electronegativity_min`` and ``electronegativity_avg_dev`` belong together; a name without such relatives is a
+    block of its own.
     """
     groups: dict[str, list[int]] = {}
-    for place, name in enumerate(descriptors):
+    for column, name in enumerate(descriptors):
         stem = name.replace("_avg_dev", "_deviation").rpartition("_")[0] or name
-        groups.setdefault(stem, []).append(place)
-    found = [Block("source", source, (place,)) for place, source in enumerate(sources)]
-    for stem, places in groups.items():
-        found.append(Block("descriptors", stem if len(places) > 1 else descriptors[places[0]], tuple(places)))
-    return tuple(found)
+        groups.setdefault(stem, []).append(column)
+    blocks = [Block("source", source, (position,)) for position, source in enumerate(sources)]
+    for stem, columns in groups.items():
+        blocks.append(Block("descriptors", stem if len(columns) > 1 else descriptors[columns[0]], tuple(columns)))
+    return tuple(blocks)
 
 
 def importances(
     stack: Stack,
     features: NDArray[np.float64],
-    testimonies: Sequence[Testimony],
+    helper_predictions: Sequence[HelperPredictions],
     measured: NDArray[np.float64],
     blocks: Sequence[Block],
     seed: int,
 ) -> tuple[list[Importance], NDArray[np.intp], NDArray[np.float64]]:
-    """Judge every block on held-out materials.
+    """Compute the importance of every block on held-out materials.
 
     Args:
         stack: Fitted without these materials.
         features: (m, d) their descriptors.
-        testimonies: What the helpers say about them.
+        helper_predictions: Of each helper, for these materials.
         measured: (m,) their values.
         blocks: What to exchange.
-        seed: Fixes who gives to whom.
+        seed: Fixes which materials exchange blocks.
 
     Returns:
-        The importance of each block; the (k,) materials looked at, all of them unless they are many; and (k, blocks)
-        how far each block moved their predictions: the prediction minus its mean with others' blocks.
+        The importance of each block; the positions of the k materials used, all of them unless they are many; and
+        (k, blocks) the effect of each block on their predictions.
     """
     rng = np.random.default_rng(seed)
-    m = len(measured)
-    looked_at = np.sort(rng.permutation(m)[:LOOKED_AT])
-    repeats = int(np.clip(ROWS // (len(blocks) * len(looked_at)), 1, DONORS))
-    features, measured = features[looked_at], measured[looked_at]
-    testimonies = [testimony.take(looked_at) for testimony in testimonies]
-    donors = np.array([rng.permutation(len(looked_at)) for _ in range(repeats)])
-    base = stack.values(features, testimonies)
-    exchanged = exchange(stack, features, testimonies, features, testimonies, blocks, donors)
-    larger = np.abs(exchanged - measured).mean(axis=(1, 2)) - np.abs(base - measured).mean()
-    found = [Importance(block, float(more), len(looked_at)) for block, more in zip(blocks, larger, strict=True)]
-    return found, looked_at, (base - exchanged.mean(axis=1)).T
+    positions = np.sort(rng.permutation(len(measured))[:MAX_MATERIALS])
+    repeats = int(np.clip(PREDICTED_COPIES // (len(blocks) * len(positions)), 1, MAX_DONORS))
+    features, measured = features[positions], measured[positions]
+    helper_predictions = [each.take(positions) for each in helper_predictions]
+    donors = np.array([rng.permutation(len(positions)) for _ in range(repeats)])
+    base = stack.values(features, helper_predictions)
+    exchanged = exchange(stack, features, helper_predictions, features, helper_predictions, blocks, donors)
+    increases = np.abs(exchanged - measured).mean(axis=(1, 2)) - np.abs(base - measured).mean()
+    of_blocks = [
+        Importance(block, float(increase), len(positions)) for block, increase in zip(blocks, increases, strict=True)
+    ]
+    return of_blocks, positions, (base - exchanged.mean(axis=1)).T
 
 
 def donors_of(ensemble: Ensemble, seed: int) -> NDArray[np.intp]:
-    """Positions of the measured materials whose blocks take the place of a formula's: the same each time."""
-    return np.sort(np.random.default_rng(seed).permutation(len(ensemble.measured))[:DONORS])
+    """Choose the measured materials whose blocks replace those of a formula: the same positions each time."""
+    return np.sort(np.random.default_rng(seed).permutation(len(ensemble.measured))[:MAX_DONORS])
 
 
 def effects(
     ensemble: Ensemble,
     features: NDArray[np.float64],
-    known: Mapping[str, NDArray[np.float64]],
-    known_of_donors: Mapping[str, NDArray[np.float64]],
+    computed: Mapping[str, NDArray[np.float64]],
+    donors_computed: Mapping[str, NDArray[np.float64]],
     blocks: Sequence[Block],
     seed: int,
 ) -> NDArray[np.float64]:
-    """Tell how far each block moves the predictions of m materials from what measured materials' blocks would give.
+    """Compute the effect of each block on the predictions of m materials, compared with blocks of measured materials.
 
     Args:
-        ensemble: What predicts.
+        ensemble: The predictor.
         features: (m, d) descriptors of the materials.
-        known: For each helper, (m, p) computed values of the materials, NaN where it has none.
-        known_of_donors: The same of the materials that `donors_of` names.
+        computed: For each helper, (m, p) computed values of the materials, NaN where it has none.
+        donors_computed: The same for the materials that `donors_of` chooses.
         blocks: What to exchange.
         seed: As given to `donors_of`.
 
     Returns:
         (m, blocks), in the property's unit. They need not sum to the prediction: blocks act together.
     """
-    place = ensemble.stack.neighbourhood
-    others = place.points[donors_of(ensemble, seed)] * place.width + place.centre
+    neighborhood = ensemble.stack.neighborhood
+    donor_features = neighborhood.points[donors_of(ensemble, seed)] * neighborhood.width + neighborhood.center
     with one_thread():
-        said = [testify(helper, features, known.get(helper.source)) for helper in ensemble.helpers]
-        said_of_others = [testify(helper, others, known_of_donors.get(helper.source)) for helper in ensemble.helpers]
-        base = ensemble.stack.values(features, said)
-        donors = np.tile(np.arange(len(others))[:, None], len(features))
-        exchanged = exchange(ensemble.stack, features, said, others, said_of_others, blocks, donors)
+        own = [predict_helper(helper, features, computed.get(helper.source)) for helper in ensemble.helpers]
+        of_donors = [
+            predict_helper(helper, donor_features, donors_computed.get(helper.source)) for helper in ensemble.helpers
+        ]
+        base = ensemble.stack.values(features, own)
+        donors = np.tile(np.arange(len(donor_features))[:, None], len(features))
+        exchanged = exchange(ensemble.stack, features, own, donor_features, of_donors, blocks, donors)
     return (base - exchanged.mean(axis=1)).T
 
 
 def exchange(
     stack: Stack,
     features: NDArray[np.float64],
-    testimonies: Sequence[Testimony],
-    others: NDArray[np.float64],
-    said_of_others: Sequence[Testimony],
+    helper_predictions: Sequence[HelperPredictions],
+    donor_features: NDArray[np.float64],
+    donor_predictions: Sequence[HelperPredictions],
     blocks: Sequence[Block],
     donors: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Predict materials with one block at a time from others: (blocks, repeats, m).
+    """Predict materials with one block at a time from donors: (blocks, repeats, m).
 
     Args:
-        stack: What predicts.
-        features: (m, d) descriptors.
-        testimonies: What the helpers say of the materials.
-        others: (n, d) descriptors of those who give.
-        said_of_others: What the helpers say of these.
+        stack: The predictor.
+        features: (m, d) descriptors of the materials.
+        helper_predictions: Of each helper, for the materials.
+        donor_features: (n, d) descriptors of the donors.
+        donor_predictions: Of each helper, for the donors.
         blocks: What to exchange.
-        donors: (repeats, m) which of the others gives to each material.
+        donors: (repeats, m) the donor of each material.
     """
     repeats, m = donors.shape
     copies = np.tile(np.arange(m), repeats)
     givers = donors.ravel()
     predicted = np.empty((len(blocks), repeats * m))
-    at_once = max(_CHUNK // len(copies), 1)  # blocks
-    for start in range(0, len(blocks), at_once):
+    batch = max(BATCH_COPIES // len(copies), 1)  # blocks
+    for start in range(0, len(blocks), batch):
         parts = [
-            _exchanged(block, features, testimonies, others, said_of_others, copies, givers)
-            for block in blocks[start : start + at_once]
+            _exchanged(block, features, helper_predictions, donor_features, donor_predictions, copies, givers)
+            for block in blocks[start : start + batch]
         ]
-        said = [
-            Testimony(*(np.concatenate([getattr(part[1][i], name) for part in parts]) for name in _FIELDS))
-            for i in range(len(testimonies))
+        joined = [
+            HelperPredictions(*(np.concatenate([getattr(part[1][i], name) for part in parts]) for name in _FIELDS))
+            for i in range(len(helper_predictions))
         ]
-        values = stack.values(np.concatenate([part[0] for part in parts]), said)
-        predicted[start : start + at_once] = values.reshape(len(parts), -1)
+        values = stack.values(np.concatenate([part[0] for part in parts]), joined)
+        predicted[start : start + batch] = values.reshape(len(parts), -1)
     return predicted.reshape(len(blocks), repeats, m)
 
 
 def _exchanged(
     block: Block,
     features: NDArray[np.float64],
-    testimonies: Sequence[Testimony],
-    others: NDArray[np.float64],
-    said_of_others: Sequence[Testimony],
+    helper_predictions: Sequence[HelperPredictions],
+    donor_features: NDArray[np.float64],
+    donor_predictions: Sequence[HelperPredictions],
     copies: NDArray[np.intp],
     givers: NDArray[np.intp],
-) -> tuple[NDArray[np.float64], list[Testimony]]:
-    mine, said = features[copies], [testimony.take(copies) for testimony in testimonies]
+) -> tuple[NDArray[np.float64], list[HelperPredictions]]:
+    copied, predictions = features[copies], [each.take(copies) for each in helper_predictions]
     if block.kind == "source":
-        (place,) = block.columns
-        said[place] = said_of_others[place].take(givers)
+        (position,) = block.columns
+        predictions[position] = donor_predictions[position].take(givers)
     else:
         columns = list(block.columns)
-        mine[:, columns] = others[givers][:, columns]
-    return mine, said
+        copied[:, columns] = donor_features[givers][:, columns]
+    return copied, predictions

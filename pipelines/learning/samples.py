@@ -1,6 +1,6 @@
-"""The labelled materials of one source, as arrays: what every function of this package takes.
+"""The labeled materials of one source, as arrays: what every function of this package takes.
 
-Not here: how samples come out of the store, and any model.
+Not here: how samples are read from the store (`jobs`), and any model.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.schemas.terms import Kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +23,11 @@ ELEMENT = re.compile(r"[A-Z][a-z]?")
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The labelled materials of one source.
+    """The labeled materials of one source.
 
     Attributes:
         source: Name of the source.
-        kind: ``experiment`` or ``computation``.
+        kind: How its values came about.
         properties: Names of the p columns of `values`.
         material_ids: (n,) exact reduced formulas, each once.
         group_ids: (n,) the coarser key that no split may separate.
@@ -36,11 +37,11 @@ class Samples:
         widths: Numbers of columns of the feature sets, in the order of `features`; empty counts as one set.
 
     Raises:
-        LearningError: when shapes disagree, a material appears twice, or a number is infinite.
+        LearningError: Shapes disagree, a material appears twice, or a number is infinite.
     """
 
     source: str
-    kind: str
+    kind: Kind
     properties: tuple[str, ...]
     material_ids: NDArray[np.str_]
     group_ids: NDArray[np.str_]
@@ -50,7 +51,7 @@ class Samples:
     widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no model could use."""
+        """Refuse arrays that no model could use."""
         n = len(self.material_ids)
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)[3:8]}
         if set(lengths.values()) != {n}:
@@ -70,19 +71,19 @@ class Samples:
         return len(self.material_ids)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Samples:
-        """Keep some rows, given as a mask or as positions."""
+        """Select some rows, given as a mask or as positions."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)[3:8]})
 
-    def undescribed(self) -> Samples:
-        """Leave the descriptors away, and with them nearly all of the memory: values can still be looked up."""
+    def without_descriptors(self) -> Samples:
+        """Drop the descriptors, and with them nearly all of the memory: values can still be looked up."""
         return replace(self, features=np.empty((len(self), 0)), widths=())
 
 
 def target_values(target: Samples) -> NDArray[np.float64]:
-    """Give the (n,) values of a target source, which must have one property, reported for every row.
+    """Return the (n,) values of a target source, which must have one property, reported for every row.
 
     Raises:
-        LearningError: when there is more than one property, or a value is missing.
+        LearningError: There is more than one property, or a value is missing.
     """
     if len(target.properties) != 1:
         raise LearningError(f"{target.source}: a target has one property, not {len(target.properties)}")
@@ -92,24 +93,31 @@ def target_values(target: Samples) -> NDArray[np.float64]:
     return values
 
 
-def known_values(helper: Samples, material_ids: NDArray[np.str_]) -> NDArray[np.float64]:
-    """Look up what a computation says about materials: (m, p), NaN where it says nothing.
+def computed_values(helper: Samples, material_ids: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Look up the values that a computed source has of some materials.
+
+    Args:
+        helper: The computed source.
+        material_ids: (m,) materials.
+
+    Returns:
+        (m, p), NaN where the source has no value.
 
     Raises:
-        LeakageError: when the helper is an experiment, whose values of test materials nobody may see.
+        LeakageError: The helper is an experiment, whose values of test materials must not be used.
     """
-    if helper.kind != "computation":
+    if helper.kind != Kind.COMPUTATION:
         raise LeakageError(
             f"{helper.source} is of kind {helper.kind}: only computed values of the target's materials may be used as "
-            "known; give an experiment's model as a helper without its values"
+            "inputs; an experiment can be a helper through its model alone"
         )
     rows = {material: row for row, material in enumerate(helper.material_ids.tolist())}
-    found = np.array([rows.get(material, -1) for material in np.asarray(material_ids).tolist()], dtype=np.intp)
-    known = np.full((len(found), len(helper.properties)), np.nan)
-    known[found >= 0] = helper.values[found[found >= 0]]
-    return known
+    positions = np.array([rows.get(material, -1) for material in np.asarray(material_ids).tolist()], dtype=np.intp)
+    values = np.full((len(positions), len(helper.properties)), np.nan)
+    values[positions >= 0] = helper.values[positions[positions >= 0]]
+    return values
 
 
 def elements_of(material_ids: Sequence[str] | NDArray[np.str_]) -> list[frozenset[str]]:
-    """Read the element symbols out of reduced formulas."""
+    """Parse the element symbols of reduced formulas."""
     return [frozenset(ELEMENT.findall(material)) for material in material_ids]

@@ -6,12 +6,12 @@ Not here: what is trained or measured on the folds.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matstrata.pipelines.learning.leakage import LeakageError, LearningError
+from matstrata.schemas.terms import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,23 +19,15 @@ if TYPE_CHECKING:
     from matstrata.pipelines.learning.samples import Samples
 
 
-class Split(StrEnum):
-    """How test materials are chosen."""
-
-    GROUPED_KFOLD = "grouped_kfold"
-    CHEMICAL_SYSTEM = "chemical_system"
-    CLUSTER = "cluster"
-
-
-CLUSTERS = 10  # of compositions alike, each left out as a whole (leave-one-cluster-out; doi:10.1039/C8ME00012C)
+N_CLUSTERS = 10  # of similar compositions, each left out as a whole (leave-one-cluster-out; doi:10.1039/C8ME00012C)
 
 
 def split_units(samples: Samples, split: Split) -> NDArray[np.intp]:
     """Number the unit of each row, (n,).
 
     With `CHEMICAL_SYSTEM`, a group that spans two systems (a trace of dopant vanishes from the `group_id`) joins them
-    into one unit, so that this protocol too keeps every group whole. With `CLUSTER`, groups go where their first member
-    lies among `CLUSTERS` clusters of standardised descriptors.
+    into one unit, so that this protocol too keeps every group whole. With `CLUSTER`, groups belong to the cluster of
+    their first member, of `N_CLUSTERS` clusters of standardized descriptors.
     """
     groups = np.unique(samples.group_ids, return_inverse=True)[1]
     if split is Split.GROUPED_KFOLD:
@@ -54,26 +46,30 @@ def split_units(samples: Samples, split: Split) -> NDArray[np.intp]:
 
 
 def _clusters(features: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Cluster materials by their descriptors alone, the same way each time: (n,) numbers."""
+    """Cluster materials by their descriptors alone, deterministically: (n,) numbers."""
     from sklearn.cluster import KMeans  # deferred: 1.5 s
 
-    from matstrata.pipelines.learning.neighbors import fit_neighbourhood
+    from matstrata.pipelines.learning.neighbors import fit_neighborhood
 
-    points = fit_neighbourhood(features).points
-    found: NDArray[np.intp] = KMeans(
-        min(CLUSTERS, len(np.unique(points, axis=0))), n_init=3, random_state=0
-    ).fit_predict(points)
-    return found.astype(np.intp)
+    points = fit_neighborhood(features).points
+    n_clusters = min(N_CLUSTERS, len(np.unique(points, axis=0)))
+    clusters: NDArray[np.intp] = KMeans(n_clusters, n_init=3, random_state=0).fit_predict(points)
+    return clusters.astype(np.intp)
 
 
 def assign_folds(units: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
     """Give each row a fold number, (n,), the same for all rows of a unit.
 
-    Units are dealt in shuffled order, each to the fold that has fewest rows, so folds are near equal in size even when
+    Units are dealt in shuffled order, each to the fold that has fewest rows, so folds are nearly equal in size even when
     units are not. With fewer units than `n_folds` there are as many folds as units.
 
+    Args:
+        units: (n,) unit of each row.
+        n_folds: Number of folds.
+        seed: Fixes the order in which units are dealt.
+
     Raises:
-        LearningError: when there are fewer than two units, which cannot be split.
+        LearningError: There are fewer than two units, which cannot be split.
     """
     if n_folds < 2:
         raise LearningError(f"a split needs at least 2 folds, not {n_folds}")
@@ -91,15 +87,20 @@ def assign_folds(units: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np
 
 
 def check_folds(group_ids: NDArray[np.str_], folds: NDArray[np.intp]) -> None:
-    """Make sure that no group straddles two folds.
+    """Check that no group is in two folds.
+
+    Args:
+        group_ids: (n,) group of each row.
+        folds: (n,) fold of each row.
 
     Raises:
-        LeakageError: naming a straddling group.
+        LeakageError: A group is; the message names it.
     """
     names, first, rows = np.unique(group_ids, return_index=True, return_inverse=True)
-    astray = np.flatnonzero(folds != folds[first[rows]])
-    if astray.size:
+    separated = np.flatnonzero(folds != folds[first[rows]])
+    if separated.size:
+        row = separated[0]
         raise LeakageError(
-            f"group {names[rows[astray[0]]]} lies in folds {folds[first[rows[astray[0]]]]} and {folds[astray[0]]}: "
+            f"group {names[rows[row]]} is in folds {folds[first[rows[row]]]} and {folds[row]}: "
             "its members would be both trained on and tested; split by group"
         )

@@ -1,7 +1,7 @@
-"""How learning uses the cores: independent fits side by side, each in one thread.
+"""How learning uses the cores: independent fits in parallel, each in one thread.
 
 Threads inside a fit (OpenMP) wait for each other by spinning: on a machine with other work they made a fit five times
-slower than one thread does, and their number changes the last digits of the result.
+slower than a single thread does, and their number changes the last digits of the result. Not here: what is fitted.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def _libraries() -> Any:
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra and OpenMP to the calling thread."""
+    """Limit linear algebra and OpenMP to the calling thread."""
     limits: AbstractContextManager[object] = _libraries().limit(limits=1)
     return limits
 
 
-def side_by_side(tasks: Iterable[Callable[[], T]]) -> list[T]:
-    """Run independent tasks on the cores and give their results in order."""
+def run_in_parallel(tasks: Iterable[Callable[[], T]]) -> list[T]:
+    """Run independent tasks on the cores, and return their results in order."""
 
-    def alone() -> None:
+    def limit_openmp() -> None:
         _libraries().limit(limits=1, user_api="openmp")  # OpenMP keeps this number for each thread, so each sets it
 
-    # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads at it leave the filters broken,
-    # and warn that they are. So they are put back, and that one warning is dropped.
+    # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads that do so leave the filters broken,
+    # and warn of it. So the filters are restored, and that one warning is dropped.
     with (
         warnings.catch_warnings(record=True) as caught,
         one_thread(),
-        ThreadPoolExecutor(CORES, initializer=alone) as pool,
+        ThreadPoolExecutor(CORES, initializer=limit_openmp) as pool,
     ):
         results = list(pool.map(lambda task: task(), tasks))
     for warning in caught:

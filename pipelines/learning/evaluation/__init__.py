@@ -1,4 +1,4 @@
-"""How models are judged: protocols, scores, learning curves and permutation importance.
+"""How models are evaluated: protocols, scores, learning curves and permutation importance.
 
 Not here: the models (`pipelines.learning.models`, `pipelines.learning.stack`).
 """

@@ -1,7 +1,10 @@
-"""Difference learning: a model of what experiment differs by from the computed value (doi:10.1021/acs.jctc.5b00099).
+"""Difference learning: a model of the difference between experiment and computed value (doi:10.1021/acs.jctc.5b00099).
 
-The computed value of a composition is that of the most trusted source that has one, and else what that source's model
-predicts. Trust is the error against the training experiments. Not here: several sources heard at once (the stack).
+    y(x) = c(x) + g(x, c(x)),    g fitted to the differences y_i - c(x_i) of the experiments
+
+The computed value c(x) is that of the most accurate source that has one, or else what that source's model predicts;
+accuracy is the mean absolute error against the training experiments. Not here: several sources as inputs at once
+(`pipelines.learning.stack`).
 """
 
 from __future__ import annotations
@@ -13,78 +16,82 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from matstrata.pipelines.learning.leakage import LearningError
-from matstrata.pipelines.learning.models.kernel import train_kernel
+from matstrata.pipelines.learning.models.kernel import train_kernel_ridge
 from matstrata.pipelines.learning.samples import target_values
-from matstrata.pipelines.learning.splits import Split, split_units
-from matstrata.pipelines.learning.stack.level1 import MANY, Setting, blocks_of_inputs, forest
-from matstrata.pipelines.learning.threads import side_by_side
+from matstrata.pipelines.learning.splits import split_units
+from matstrata.pipelines.learning.stack.inputs import blocks_of_inputs
+from matstrata.pipelines.learning.stack.level1 import MAX_KERNEL_ROWS, forest
+from matstrata.pipelines.learning.threads import run_in_parallel
+from matstrata.schemas.terms import Setting, Split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from matstrata.pipelines.learning.methods.interface import Lessons
+    from matstrata.pipelines.learning.methods.interface import HelperData
     from matstrata.pipelines.learning.models.source_models import SourceModel
     from matstrata.pipelines.learning.samples import Samples
-    from matstrata.pipelines.learning.stack.level1 import Testimony
+    from matstrata.pipelines.learning.settings import HelperPredictions
 
-FEWEST = 20  # experiments with a computed value, from which on a source can be judged by them
+MIN_COMPUTED_VALUES = 20  # of experiments' materials, from which the accuracy of a source is judged by them
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The method, with the positions of the helpers that report the property."""
+    """The method, with position and column of the property in each helper that reports it."""
 
     models: tuple[SourceModel, ...]
-    places: tuple[tuple[int, int], ...]
+    positions: tuple[tuple[int, int], ...]
     seed: int
     settings: tuple[Setting, ...] = (Setting.STRICT, Setting.KNOWN_DFT)
 
     @classmethod
-    def taught(cls, lessons: Lessons) -> Self:
-        """Find the computed values that differences can be taken from.
+    def prepare(cls, data: HelperData) -> Self:
+        """Find the helpers whose values differences can be taken from.
 
         Raises:
-            LearningError: when no helper reports the property.
+            LearningError: No helper reports the property.
         """
-        places = tuple(
-            (which, model.properties.index(lessons.property_name))
-            for which, model in enumerate(lessons.models)
-            if lessons.property_name in model.properties and model.n_rows
+        positions = tuple(
+            (helper, model.properties.index(data.property_name))
+            for helper, model in enumerate(data.models)
+            if data.property_name in model.properties and model.n_rows
         )
-        if not places:
-            raise LearningError(f"no computed source teaches {lessons.property_name}, so there is no difference to it")
-        return cls(lessons.models, places, lessons.seed)
+        if not positions:
+            raise LearningError(f"no computed source reports {data.property_name}, so there is no difference to it")
+        return cls(data.models, positions, data.seed)
 
-    def fit(self, seen: Samples, told: Sequence[Testimony], setting: Setting) -> FittedDelta:
-        """Rank the sources by their error, and fit the differences to what they say."""
-        values = target_values(seen)
-        predicted, known = self.heard(told, setting)
-        errors = np.abs(np.where(np.isfinite(known).sum(axis=0) >= FEWEST, known, predicted) - values[:, None])
+    def fit(self, train: Samples, helper_predictions: Sequence[HelperPredictions], setting: Setting) -> FittedDelta:
+        """Rank the sources by their error, and fit the differences from their values."""
+        values = target_values(train)
+        predicted, computed = self.source_values(helper_predictions, setting)
+        has_many = np.isfinite(computed).sum(axis=0) >= MIN_COMPUTED_VALUES
+        errors = np.abs(np.where(has_many, computed, predicted) - values[:, None])
         order = np.argsort(np.nanmean(errors, axis=0))
-        base, inputs = _baseline(seen.features, predicted[:, order], known[:, order])
-        feature_sets = seen.widths or (seen.features.shape[1],)
+        base, inputs = _baseline(train.features, predicted[:, order], computed[:, order])
+        feature_sets = train.widths or (train.features.shape[1],)
         widths = blocks_of_inputs(inputs.shape[1], feature_sets, 0)
-        units = split_units(seen, Split.GROUPED_KFOLD)
+        units = split_units(train, Split.GROUPED_KFOLD)
         fits = [partial(forest(len(values), self.seed).fit, inputs, values - base)]
-        fits += [partial(train_kernel, inputs, values - base, widths, units, self.seed)] if len(values) <= MANY else []
-        return FittedDelta(self, setting, order, tuple(side_by_side(fits)))
+        if len(values) <= MAX_KERNEL_ROWS:
+            fits.append(partial(train_kernel_ridge, inputs, values - base, widths, units, self.seed))
+        return FittedDelta(self, setting, order, tuple(run_in_parallel(fits)))
 
-    def heard(
-        self, testimonies: Sequence[Testimony], setting: Setting
+    def source_values(
+        self, helper_predictions: Sequence[HelperPredictions], setting: Setting
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the s helpers predict, (m, s), and what they know, (m, s), in the property's unit."""
-        predicted = [self.models[h].unscale(testimonies[h].predicted)[:, column] for h, column in self.places]
-        known = [self.models[h].unscale(testimonies[h].known)[:, column] for h, column in self.places]
+        """Return predicted and computed values of the s helpers, (m, s) each, in the property's unit."""
+        predicted = [self.models[h].unscale(helper_predictions[h].predicted)[:, column] for h, column in self.positions]
+        computed = [self.models[h].unscale(helper_predictions[h].computed)[:, column] for h, column in self.positions]
         if setting is not Setting.KNOWN_DFT:
-            known = [np.full_like(each, np.nan) for each in known]
-        return np.column_stack(predicted), np.column_stack(known)
+            computed = [np.full_like(each, np.nan) for each in computed]
+        return np.column_stack(predicted), np.column_stack(computed)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedDelta:
-    """Regressors of the difference, over the sources from the most trusted to the least."""
+    """Regressors of the difference, with the sources from the most accurate to the least."""
 
     method: Delta
     setting: Setting
@@ -92,25 +99,30 @@ class FittedDelta:
     models: tuple[Any, ...]
 
     @property
-    def says(self) -> str:
-        """Whose values it starts from."""
-        helper, _ = self.method.places[self.order[0]]
+    def summary(self) -> str:
+        """The source whose values it starts from."""
+        helper, _ = self.method.positions[self.order[0]]
         return f"differences to {self.method.models[helper].source} first"
 
-    def predict(self, features: NDArray[np.float64], asked: Sequence[Testimony]) -> NDArray[np.float64]:
+    def predict(
+        self, features: NDArray[np.float64], helper_predictions: Sequence[HelperPredictions]
+    ) -> NDArray[np.float64]:
         """Add the mean difference that the regressors predict."""
-        predicted, known = self.method.heard(asked, self.setting)
-        base, inputs = _baseline(features, predicted[:, self.order], known[:, self.order])
+        predicted, computed = self.method.source_values(helper_predictions, self.setting)
+        base, inputs = _baseline(features, predicted[:, self.order], computed[:, self.order])
         differences: NDArray[np.float64] = np.mean([model.predict(inputs) for model in self.models], axis=0)
         return base + differences
 
 
 def _baseline(
-    features: NDArray[np.float64], predicted: NDArray[np.float64], known: NDArray[np.float64]
+    features: NDArray[np.float64], predicted: NDArray[np.float64], computed: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The computed value to start from, (m,), and the inputs: descriptors, that value, whose it is, all predictions."""
-    there = np.isfinite(known)
-    whose = np.where(there.any(axis=1), there.argmax(axis=1), there.shape[1])
-    candidates = np.column_stack([known, predicted[:, 0]])
-    base = candidates[np.arange(len(whose)), whose]
-    return base, np.column_stack([features, base, whose, predicted])
+    """Choose the computed value to start from, (m,), and join the inputs.
+
+    The inputs are descriptors, that value, the number of its source, and all predictions.
+    """
+    finite = np.isfinite(computed)
+    source = np.where(finite.any(axis=1), finite.argmax(axis=1), finite.shape[1])
+    candidates = np.column_stack([computed, predicted[:, 0]])
+    base = candidates[np.arange(len(source)), source]
+    return base, np.column_stack([features, base, source, predicted])

@@ -1,7 +1,7 @@
-"""Formulas made from a few quantities by operators that respect units, each up to two operators deep.
+"""Mathematical expressions of a few quantities, by operators that respect units, each up to two operators deep.
 
-A formula is a tuple, such as ``("/", "a", ("sqrt", "b"))`` with names of quantities at the ends. Only what is of one
-unit is added, and only pure numbers are raised to powers of e. Not here: which formulas are good (`sisso`).
+An expression is a tuple, such as ``("/", "a", ("sqrt", "b"))``, with names of quantities as leaves. Only quantities of
+the same unit are added, and only pure numbers are exponentiated. Not here: which expressions are good (`sisso`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Formula: TypeAlias = "str | tuple[Formula, ...]"
+Expression: TypeAlias = "str | tuple[Expression, ...]"
 Unit: TypeAlias = frozenset[tuple[str, Fraction]]  # powers of base units; empty for a pure number
 Values: TypeAlias = NDArray[np.float64]
-Quantities: TypeAlias = Mapping[Formula, Values]  # by name, or by formula where worked out already
+Quantities: TypeAlias = Mapping[Expression, Values]  # by name, or by expression where evaluated already
 
 PURE: Unit = frozenset()
 UNARY: Mapping[str, Callable[[Values], Values]] = {
@@ -50,17 +50,17 @@ _TEXTS = {
 
 
 def unit_of(name: str) -> Unit:
-    """A quantity's own unit; none if it is empty."""
+    """Make the unit of a quantity; that of pure numbers if the name is empty."""
     return frozenset({(name, Fraction(1))}) if name else PURE
 
 
-def evaluate(formula: Formula, quantities: Quantities) -> Values:
-    """The (n,) values of a formula, of which parts may be given; not finite where it can't be worked out."""
-    if formula in quantities:
-        return quantities[formula]
-    if isinstance(formula, str):
-        raise KeyError(formula)
-    operator, *parts = formula
+def evaluate(expression: Expression, quantities: Quantities) -> Values:
+    """Evaluate an expression, of which parts may be evaluated already, to (n,) values; not finite where it has none."""
+    if expression in quantities:
+        return quantities[expression]
+    if isinstance(expression, str):
+        raise KeyError(expression)
+    operator, *parts = expression
     with np.errstate(all="ignore"):
         operands = [evaluate(part, quantities) for part in parts]
         if len(operands) == 1:
@@ -68,48 +68,48 @@ def evaluate(formula: Formula, quantities: Quantities) -> Values:
         return BINARY[str(operator)](operands[0], operands[1])
 
 
-def text(formula: Formula) -> str:
-    """A formula as people write it."""
-    if isinstance(formula, str):
-        return formula
-    operator, *parts = formula
+def text(expression: Expression) -> str:
+    """Write an expression as people do."""
+    if isinstance(expression, str):
+        return expression
+    operator, *parts = expression
     return _TEXTS[str(operator)].format(*map(text, parts))
 
 
-def grow(formulas: Mapping[Formula, Unit]) -> Iterator[tuple[Formula, Unit]]:
-    """All formulas with one operator more, over those given with their units."""
-    for formula, unit in formulas.items():
+def grow(expressions: Mapping[Expression, Unit]) -> Iterator[tuple[Expression, Unit]]:
+    """Generate all expressions with one operator more, from some with their units."""
+    for expression, unit in expressions.items():
         for operator in UNARY:
             if operator in _POWERS:
-                yield (operator, formula), _power(unit, _POWERS[operator])
+                yield (operator, expression), _power(unit, _POWERS[operator])
             elif unit == PURE:
-                yield (operator, formula), PURE
-    for (one, its), (other, others) in itertools.combinations(formulas.items(), 2):
-        if its == others:
-            yield from (((operator, one, other), its) for operator in ("+", "-", "distance"))
-        yield ("*", one, other), _product(its, others)
-        yield ("/", one, other), _product(its, _power(others, Fraction(-1)))
-        yield ("/", other, one), _product(others, _power(its, Fraction(-1)))
+                yield (operator, expression), PURE
+    for (a, a_unit), (b, b_unit) in itertools.combinations(expressions.items(), 2):
+        if a_unit == b_unit:
+            yield from (((operator, a, b), a_unit) for operator in ("+", "-", "distance"))
+        yield ("*", a, b), _product(a_unit, b_unit)
+        yield ("/", a, b), _product(a_unit, _power(b_unit, Fraction(-1)))
+        yield ("/", b, a), _product(b_unit, _power(a_unit, Fraction(-1)))
 
 
 def distinct(
-    candidates: Sequence[tuple[Formula, Unit]], quantities: Quantities, *, digits: int = 7
-) -> dict[Formula, Unit]:
-    """Leave out formulas that can't be worked out, hardly vary, or say the same as an earlier one up to a factor."""
-    kept, known = {}, set()
-    for formula, unit in candidates:
-        values = evaluate(formula, quantities)
-        scaled = standardised(values)
+    candidates: Sequence[tuple[Expression, Unit]], quantities: Quantities, *, digits: int = 7
+) -> dict[Expression, Unit]:
+    """Leave out expressions without a value, nearly constant ones, and those that equal an earlier one up to a factor."""
+    selected, keys = {}, set()
+    for expression, unit in candidates:
+        values = evaluate(expression, quantities)
+        scaled = standardized(values)
         if scaled is not None:
             key = np.round(scaled * np.sign(scaled[np.abs(scaled).argmax()]), digits).tobytes()
-            if key not in known:
-                known.add(key)
-                kept[formula] = unit
-    return kept
+            if key not in keys:
+                keys.add(key)
+                selected[expression] = unit
+    return selected
 
 
-def standardised(values: Values) -> Values | None:
-    """Values with mean 0 and deviation 1; None if they are no use."""
+def standardized(values: Values) -> Values | None:
+    """Scale values to mean 0 and standard deviation 1; None where they are too large or nearly constant."""
     largest = np.abs(values).max()
     if not (largest < 1e8):  # also where one is not a number
         return None
@@ -121,8 +121,8 @@ def _power(unit: Unit, exponent: Fraction) -> Unit:
     return frozenset((name, power * exponent) for name, power in unit)
 
 
-def _product(one: Unit, other: Unit) -> Unit:
-    powers = dict(one)
-    for name, power in other:
+def _product(a: Unit, b: Unit) -> Unit:
+    powers = dict(a)
+    for name, power in b:
         powers[name] = powers.get(name, Fraction(0)) + power
     return frozenset((name, power) for name, power in powers.items() if power)

@@ -1,4 +1,4 @@
-"""What every method beside the stack offers: taught by helpers once, fitted on experiments, asked for values.
+"""The interface of methods: prepared once from helper data, fitted on experiments, asked to predict values.
 
 Not here: the methods themselves (one module each), nor their names (`methods`).
 """
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
     from matstrata.pipelines.learning.models.source_models import SourceModel
     from matstrata.pipelines.learning.samples import Samples
-    from matstrata.pipelines.learning.stack.level1 import Setting, Testimony
+    from matstrata.pipelines.learning.settings import HelperPredictions
+    from matstrata.schemas.terms import Setting
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
-    """What a method may learn before it sees an experiment.
+class HelperData:
+    """What a method may use before it is given an experiment.
 
     Attributes:
         property_name: The property to predict.
         feature_sets: Name and unit of each descriptor, by feature set; a unit is empty where there is none.
         helpers: The computed sources, with descriptors.
         models: Their models, blind to every group of the target; in the same order.
-        group_ids: Groups of the target, which nothing may be taught about.
-        seed: Fixes what chance decides.
+        group_ids: Groups of the target, which must not be trained on.
+        seed: Fixes random choices.
     """
 
     property_name: str
@@ -42,12 +43,12 @@ class Lessons:
 
     @property
     def columns(self) -> dict[str, tuple[int, str]]:
-        """Where each descriptor stands, and its unit, by name."""
+        """The column and the unit of each descriptor, by name."""
         flat = [each for feature_set in self.feature_sets for each in feature_set]
         return {name: (column, unit) for column, (name, unit) in enumerate(flat)}
 
-    def lawful(self) -> tuple[Samples, ...]:
-        """The helpers' materials without the target's groups."""
+    def allowed_rows(self) -> tuple[Samples, ...]:
+        """Select the helpers' materials that belong to no group of the target."""
         return tuple(helper.take(~np.isin(helper.group_ids, self.group_ids)) for helper in self.helpers)
 
 
@@ -55,23 +56,35 @@ class Fitted(Protocol):
     """A method fitted on some experiments."""
 
     @property
-    def says(self) -> str:
-        """What can be read of it in one line; empty where nothing can."""
+    def summary(self) -> str:
+        """A readable description of the fit in one line; empty where there is none."""
 
-    def predict(self, features: NDArray[np.float64], asked: Sequence[Testimony]) -> NDArray[np.float64]:
-        """Predict m materials, (m,), from (m, d) descriptors and what the helpers say about them."""
+    def predict(
+        self, features: NDArray[np.float64], helper_predictions: Sequence[HelperPredictions]
+    ) -> NDArray[np.float64]:
+        """Predict m materials, (m,).
+
+        Args:
+            features: (m, d) descriptors.
+            helper_predictions: Of each helper, for these materials.
+        """
 
 
 class Method(Protocol):
-    """A way to join computed sources with experiments."""
+    """A way to combine computed sources with experiments."""
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """The settings in which it differs from itself."""
+        """The settings in which its predictions differ."""
 
-    def fit(self, seen: Samples, told: Sequence[Testimony], setting: Setting) -> Fitted:
-        """Fit on n experiments, given what the helpers say about them.
+    def fit(self, train: Samples, helper_predictions: Sequence[HelperPredictions], setting: Setting) -> Fitted:
+        """Fit on experiments.
+
+        Args:
+            train: The experiments.
+            helper_predictions: Of each helper, for their materials.
+            setting: What may be used of the computed sources.
 
         Raises:
-            LearningError: when the method can't be used here, with the reason.
+            LearningError: The method cannot be used here; the message says why.
         """

@@ -1,7 +1,8 @@
 """Boosted trees, by XGBoost, as a record that a model file can hold.
 
-Each tree sees a part of the rows, and each of its splits a part of the columns: where descriptors say nearly the same,
-that both errs less and takes half the time. Not here: which sizes there are to choose from (`candidates`, `level1`).
+Each tree is given a part of the rows, and each of its splits a part of the columns (stochastic gradient boosting,
+Friedman 2002, doi:10.1016/S0167-9473(01)00065-2): where descriptors are nearly redundant, that both lowers the error and
+halves the time. XGBoost: doi:10.1145/2939672.2939785. Not here: which sizes there are (`candidates`, `stack.level1`).
 """
 
 from __future__ import annotations
@@ -15,25 +16,31 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROWS, COLUMNS = 0.7, 0.3  # shares that a tree, and a split, are given
-SURE = 0.01  # how near to 0 or 1 the chance lies with which boosting begins
+ROW_SHARE, COLUMN_SHARE = 0.7, 0.3  # that a tree, and a split, are given
+MIN_BASE_CHANCE = 0.01  # distance from 0 and 1 of the probability with which boosting begins
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many trees there are, how deep they go, and by which share of what is left each moves the prediction."""
+    """The size of an ensemble of boosted trees.
+
+    Attributes:
+        trees: Number of trees.
+        depth: Largest depth of a tree.
+        learning_rate: Share of its fitted correction by which each tree changes the prediction.
+    """
 
     trees: int
     depth: int
-    rate: float
+    learning_rate: float
 
 
-@dataclass(frozen=True)  # no slots: the trees are read out of the content once, and only where somebody asks
+@dataclass(frozen=True)  # no slots: the trees are decoded once, when first needed
 class Boosted:
     """Fitted boosted trees.
 
     Attributes:
-        content: They, as XGBoost writes them (UBJSON).
+        content: The trees as XGBoost serializes them (UBJSON).
     """
 
     content: NDArray[np.uint8]
@@ -47,7 +54,7 @@ class Boosted:
         return booster
 
     def predict(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict (m,) values, or chances, from (m, d) inputs, NaN where unknown."""
+        """Predict (m,) values, or probabilities, from (m, d) inputs, NaN where unknown."""
         predicted: NDArray[np.float64] = self._booster.inplace_predict(inputs).astype(np.float64)
         return predicted
 
@@ -56,26 +63,26 @@ def fit_boosted(inputs: NDArray[np.float64], values: NDArray[Any], size: Size, s
     """Fit on (n, d) inputs, NaN where unknown.
 
     Args:
-        inputs: What is known.
-        values: (n,) numbers, of which the mean is learned; or booleans, of which the chance of being true.
-        size: Of the trees.
+        inputs: Input columns.
+        values: (n,) numbers, of which the mean is learned; or booleans, of which the probability of being true.
+        size: Number, depth and learning rate of the trees.
         seed: Fixes which rows and columns a tree is given.
     """
     import xgboost  # deferred: 0.5 s
 
-    chance = values.dtype == np.bool_
-    start = float(values.mean())
+    is_chance = values.dtype == np.bool_
+    mean = float(values.mean())
     settings = {
-        "objective": "binary:logistic" if chance else "reg:squarederror",
-        "base_score": min(max(start, SURE), 1 - SURE) if chance else start,
+        "objective": "binary:logistic" if is_chance else "reg:squarederror",
+        "base_score": min(max(mean, MIN_BASE_CHANCE), 1 - MIN_BASE_CHANCE) if is_chance else mean,
         "max_depth": size.depth,
-        "learning_rate": size.rate,
-        "subsample": ROWS,
-        "colsample_bynode": COLUMNS,
+        "learning_rate": size.learning_rate,
+        "subsample": ROW_SHARE,
+        "colsample_bynode": COLUMN_SHARE,
         "seed": seed,
         "nthread": 1,
         "verbosity": 1,
     }
-    told = xgboost.QuantileDMatrix(inputs, values.astype(np.float64), nthread=1)
-    booster = xgboost.train(settings, told, size.trees)
+    train = xgboost.QuantileDMatrix(inputs, values.astype(np.float64), nthread=1)
+    booster = xgboost.train(settings, train, size.trees)
     return Boosted(np.frombuffer(bytes(booster.save_raw("ubj")), dtype=np.uint8))

@@ -1,8 +1,12 @@
-"""Trees that correct a line: what the helpers say, weighed linearly, and trees over all inputs for what is left.
+"""Trees that correct a linear model: ridge regression on the helpers' columns, trees on all columns for its residuals.
 
-Trees alone say means of what was measured; a computed value that lies outside of these, or between few of them, moves a
-line. The line is ridge regression (Hoerl & Kennard 1970, doi:10.1080/00401706.1970.10488634) over few columns, with a
-penalty that grows with the materials, so that the trees have most of the say. Not here: the trees (`level1`).
+Trees alone predict averages of measured values, and so cannot extrapolate; a linear model follows a computed value that
+lies outside the measured ones. With H the (n, h) standardized helper columns and y the (n,) values,
+
+    f(x) = b0 + h(x) b + trees(x),    b = argmin ||y - b0 - H b||^2 + c n ||b||^2    (c = `PENALTY`)
+
+(ridge regression: Hoerl & Kennard 1970, doi:10.1080/00401706.1970.10488634), and the trees are fitted to the residuals
+y - b0 - H b. The penalty grows with n, so that the trees decide most. Not here: the trees (`stack.level1`).
 """
 
 from __future__ import annotations
@@ -14,35 +18,42 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PENALTY = 0.1  # on squared slopes of standardised columns, for each material
+PENALTY = 0.1  # on squared slopes of standardized columns, for each material
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A fitted line with its correction.
+    """A fitted linear model with its correction.
 
     Attributes:
-        first: First column of the line.
+        first: First column of the linear model.
         last: The column after its last.
-        line: Predicts from these.
-        correction: Predicts from all columns what the line leaves.
+        linear: The linear model.
+        correction: The trees, which predict its residuals from all columns.
     """
 
     first: int
     last: int
-    line: Any
+    linear: Any
     correction: Any
 
     def predict(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Predict (m,) values from (m, d) inputs."""
-        said: NDArray[np.float64] = self.line.predict(inputs[:, self.first : self.last])
-        return said + self.correction.predict(inputs)
+        linear: NDArray[np.float64] = self.linear.predict(inputs[:, self.first : self.last])
+        return linear + self.correction.predict(inputs)
 
 
 def fit_corrected(
     inputs: NDArray[np.float64], values: NDArray[np.float64], columns: tuple[int, int], correction: Any
 ) -> Corrected:
-    """Fit a line on some of (n, d) columns, given as first and last plus one, and the correction on all."""
+    """Fit a linear model on some columns, and the correction on all.
+
+    Args:
+        inputs: (n, d) input columns, NaN where unknown.
+        values: (n,) measured values.
+        columns: The first column of the linear model, and the one after its last.
+        correction: An unfitted regressor for the residuals.
+    """
     from sklearn.impute import SimpleImputer  # deferred: 1.5 s
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
@@ -50,7 +61,7 @@ def fit_corrected(
 
     first, last = columns
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    line = make_pipeline(imputer, StandardScaler(), Ridge(alpha=PENALTY * len(values)))
-    line.fit(inputs[:, first:last], values)
-    left = values - line.predict(inputs[:, first:last])
-    return Corrected(first, last, line, correction.fit(inputs, left))
+    linear = make_pipeline(imputer, StandardScaler(), Ridge(alpha=PENALTY * len(values)))
+    linear.fit(inputs[:, first:last], values)
+    residuals = values - linear.predict(inputs[:, first:last])
+    return Corrected(first, last, linear, correction.fit(inputs, residuals))

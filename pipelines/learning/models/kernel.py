@@ -1,11 +1,18 @@
-"""Kernel ridge regression that finds out how far each kind of input reaches.
+"""Kernel ridge regression with one length scale for each block of inputs, optimized on held-out folds.
 
-Inputs come in blocks: the columns of one feature set, what the helpers say, the layers of a network. Two materials are
-alike as exp(-sum over blocks of rate * distance), the distance in a block being Euclidean over its standardised
-columns, divided by the root of their number, so that 13 columns can weigh as much as 132. That is a product of
-exponential (Matérn 1/2) kernels, one for each block (Rasmussen & Williams 2006, chapter 4). The rates are those by
-which held-out folds are predicted best, which one inverse tells without fitting again (An, Liu & Venkatesh 2007,
-doi:10.1016/j.patcog.2006.12.015). Not here: what the blocks are (`level1`).
+Inputs come in blocks: the columns of one feature set, the helpers' predictions, the hidden layers of a network. With
+z the standardized columns, d_b the number of columns of block b that vary, and r_b the block's inverse length scale,
+
+    k(x, x') = exp(-sum_b r_b ||z_b - z'_b|| / sqrt(d_b)),
+
+a product of exponential (Matérn 1/2) kernels, one for each block (Rasmussen & Williams 2006, chapter 4). The division
+by sqrt(d_b) lets 13 columns weigh as much as 132. With K the kernel matrix of the n training materials, y their values,
+m the mean of y, and s the noise (a variance, as a share of that of the values), the prediction is
+
+    f(x) = m + sum_i k(x, x_i) a_i,    a = (K + s I)^-1 (y - m).
+
+r_b (1 / standard deviation) and s are those that predict held-out folds best (`optimize_kernel`). Not here: what the
+blocks are (`stack.inputs`).
 """
 
 from __future__ import annotations
@@ -24,181 +31,206 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-FIRST_RATE, FIRST_NOISE = 0.1, 0.01  # where the search begins
-RATES, NOISES = (1e-3, 3.0), (1e-3, 1.0)  # where it stays
-PULL = 3e-5  # to where it begins, so that chance among few materials does not silence a block
-ROBUST = 0.3  # standard deviations beyond which an error counts by its size, not its square
-LOOKED_AT = 1000  # materials at most to find rates by: more change them little, and the time grows by the cube
-STEPS = 25
-SETTLED = 1e-5  # share of the loss by which a step must lower it
-FOLDS = 5
-FAR = 8.0  # standard deviations at which inputs are held
-SAME = 1e-12  # square of a distance below which it is rounding
-ROWS = 2000  # predicted at a time, so that a large request keeps memory small
+INITIAL_INVERSE_LENGTH, INITIAL_NOISE = 0.1, 0.01  # where the search begins
+INVERSE_LENGTH_BOUNDS, NOISE_BOUNDS = (1e-3, 3.0), (1e-3, 1.0)
+REGULARIZATION = 3e-5  # towards the initial values, so that with few materials no block is turned off by chance
+HUBER_DELTA = 0.3  # standard deviations of the values, beyond which an error counts linearly instead of squared
+MAX_OPTIMIZATION_ROWS = 1000  # more change the length scales little, and the time grows with the cube
+MAX_ITERATIONS = 25
+RELATIVE_TOLERANCE = 1e-5  # share of the loss by which an iteration must lower it
+OPTIMIZATION_FOLDS = 5
+MAX_DEVIATIONS = 8.0  # standard deviations at which inputs are clipped
+ROUNDING_SQUARE = 1e-12  # square of a distance below which it is rounding
+PREDICTION_BATCH = 2000  # rows, so that a large request keeps memory small
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """How far the blocks reach.
+class BlockKernel:
+    """The kernel with its parameters.
 
     Attributes:
         widths: Numbers of columns of the b blocks, in order.
-        rates: (b,) how fast likeness falls with the distance in each block.
+        inverse_lengths: (b,) inverse length scale of each block.
         noise: Variance of a measurement, as a share of that of the values.
     """
 
     widths: tuple[int, ...]
-    rates: Floats
+    inverse_lengths: Floats
     noise: float
 
-    def likeness(self, a: Floats, b: Floats) -> Floats:
-        """How alike m and n materials are, (m, n), by where they lie."""
+    def matrix(self, a: Floats, b: Floats) -> Floats:
+        """Evaluate the kernel between (m, d) and (n, d) standardized inputs: (m, n)."""
         distance = np.zeros((len(a), len(b)))
-        for block, rate in zip(_blocks(self.widths), self.rates, strict=True):
-            distance += rate * _distances(a[:, block], b[:, block])
+        for block, inverse_length in zip(_blocks(self.widths), self.inverse_lengths, strict=True):
+            distance += inverse_length * _distances(a[:, block], b[:, block])
         return np.exp(-distance)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where materials lie.
+class BlockScaler:
+    """Imputation and standardization of the inputs, fitted on training materials.
 
     Attributes:
-        middle: (d,) median of each column, in place of what is missing.
-        centre: (d,) mean of each.
-        spread: (d,) standard deviation of each; infinite where all are equal.
+        median: (d,) of each column, in place of what is missing.
+        mean: (d,) of each column.
+        deviation: (d,) standard deviation of each; infinite where all values are equal.
     """
 
-    middle: Floats
-    centre: Floats
-    spread: Floats
+    median: Floats
+    mean: Floats
+    deviation: Floats
 
-    def of(self, inputs: Floats, widths: Sequence[int]) -> Floats:
-        """Standardise (m, d) inputs, so that Euclidean distances are those of the blocks."""
-        scaled = ((np.where(np.isfinite(inputs), inputs, self.middle) - self.centre) / self.spread).clip(-FAR, FAR)
+    def transform(self, inputs: Floats, widths: Sequence[int]) -> Floats:
+        """Standardize (m, d) inputs, and divide each block by the root of its number of columns that vary."""
+        imputed = np.where(np.isfinite(inputs), inputs, self.median)
+        scaled = ((imputed - self.mean) / self.deviation).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
         for block in _blocks(widths):
-            scaled[:, block] /= np.sqrt(max(1, np.isfinite(self.spread[block]).sum()))
+            scaled[:, block] /= np.sqrt(max(1, np.isfinite(self.deviation[block]).sum()))
         return scaled
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class KernelRidge:
     """A fitted kernel ridge regression.
 
     Attributes:
-        places: Where materials lie.
-        reach: How far the blocks reach.
-        points: (n, d) where the training materials lie.
-        coefficients: (n,) what each adds.
-        mean: Of the training values: what is said far from all of them.
+        scaler: Standardizes inputs.
+        kernel: The kernel.
+        points: (n, d) standardized inputs of the training materials.
+        coefficients: (n,) the a_i of the module's equation.
+        mean: Of the training values: the prediction far from all of them.
     """
 
-    places: Places
-    reach: Reach
+    scaler: BlockScaler
+    kernel: BlockKernel
     points: Floats
     coefficients: Floats
     mean: float
 
     def predict(self, inputs: Floats) -> Floats:
-        """Predict (m,) values from (m, d) inputs."""
-        starts = range(0, max(len(inputs), 1), ROWS)
-        parts = [self.places.of(inputs[start : start + ROWS], self.reach.widths) for start in starts]
-        return np.concatenate([self.reach.likeness(p, self.points) @ self.coefficients for p in parts]) + self.mean
+        """Predict (m,) values from (m, d) inputs, NaN where unknown."""
+        starts = range(0, max(len(inputs), 1), PREDICTION_BATCH)
+        batches = [
+            self.scaler.transform(inputs[start : start + PREDICTION_BATCH], self.kernel.widths) for start in starts
+        ]
+        return np.concatenate([self.kernel.matrix(b, self.points) @ self.coefficients for b in batches]) + self.mean
 
 
-def fit_kernel(inputs: Floats, values: Floats, reach: Reach) -> Kernel:
+def fit_kernel_ridge(inputs: Floats, values: Floats, kernel: BlockKernel) -> KernelRidge:
     """Fit on (n, d) inputs, NaN where unknown, and (n,) values."""
-    places = _find_places(inputs)
-    points = places.of(inputs, reach.widths)
-    system = reach.likeness(points, points)
-    system[np.diag_indices_from(system)] += reach.noise
+    scaler = _fit_scaler(inputs)
+    points = scaler.transform(inputs, kernel.widths)
+    system = kernel.matrix(points, points)
+    system[np.diag_indices_from(system)] += kernel.noise
     mean = float(values.mean())
     coefficients = np.linalg.solve(system, values - mean).astype(np.float64)
-    return Kernel(places, reach, points, coefficients, mean)
+    return KernelRidge(scaler, kernel, points, coefficients, mean)
 
 
-def find_reach(inputs: Floats, values: Floats, widths: Sequence[int], folds: NDArray[np.intp], seed: int) -> Reach:
-    """Find the rates by which held-out folds are predicted best.
+def optimize_kernel(
+    inputs: Floats, values: Floats, widths: Sequence[int], folds: NDArray[np.intp], seed: int
+) -> BlockKernel:
+    """Choose the inverse length scales and the noise by which held-out folds are predicted best.
+
+    With e_i the out-of-fold error of material i in standard deviations of the values, and t the parameters, minimizes
+
+        (d / n) sum_i (sqrt(1 + (e_i / d)^2) - 1) + c sum_j (ln t_j - ln t_j0)^2
+
+    by L-BFGS-B over the ln t_j, with d = `HUBER_DELTA`, c = `REGULARIZATION` and t_j0 the initial values.
 
     Args:
         inputs: (n, d) columns, NaN where unknown.
         values: (n,) measured values.
         widths: Numbers of columns of the blocks, d in all.
         folds: (n,) fold of each material, no unit in two.
-        seed: Fixes which materials are looked at, where there are many.
+        seed: Fixes which materials are used, where there are many.
     """
     from scipy.optimize import minimize  # deferred: 0.2 s
 
-    looked_at = np.sort(np.random.default_rng(seed).permutation(len(values))[:LOOKED_AT])
-    values, folds = values[looked_at], folds[looked_at]
-    points = _find_places(inputs[looked_at]).of(inputs[looked_at], widths)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(values))[:MAX_OPTIMIZATION_ROWS])
+    values, folds = values[rows], folds[rows]
+    points = _fit_scaler(inputs[rows]).transform(inputs[rows], widths)
     distances = np.array([_distances(points[:, block], points[:, block]) for block in _blocks(widths)])
     scaled = (values - values.mean()) / (values.std() or 1.0)
-    held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    start = np.log([*([FIRST_RATE] * len(widths)), FIRST_NOISE])
+    test_rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    start = np.log([*([INITIAL_INVERSE_LENGTH] * len(widths)), INITIAL_NOISE])
 
     def loss(logs: Floats) -> tuple[float, Floats]:
-        found, slope = _held_out_loss(distances, scaled, held_out, np.exp(logs[:-1]), float(np.exp(logs[-1])))
-        return found + PULL * float(((logs - start) ** 2).sum()), slope + 2 * PULL * (logs - start)
+        error, gradient = _held_out_loss(distances, scaled, test_rows, np.exp(logs[:-1]), float(np.exp(logs[-1])))
+        penalty = REGULARIZATION * float(((logs - start) ** 2).sum())
+        return error + penalty, gradient + 2 * REGULARIZATION * (logs - start)
 
-    limits = [*([tuple(np.log(RATES))] * len(widths)), tuple(np.log(NOISES))]
-    options = {"maxiter": STEPS, "ftol": SETTLED}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits, options=options).x
-    return Reach(tuple(widths), np.exp(found[:-1]), float(np.exp(found[-1])))
+    bounds = [*([tuple(np.log(INVERSE_LENGTH_BOUNDS))] * len(widths)), tuple(np.log(NOISE_BOUNDS))]
+    options = {"maxiter": MAX_ITERATIONS, "ftol": RELATIVE_TOLERANCE}
+    logs = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return BlockKernel(tuple(widths), np.exp(logs[:-1]), float(np.exp(logs[-1])))
 
 
-def train_kernel(inputs: Floats, values: Floats, widths: Sequence[int], units: NDArray[np.intp], seed: int) -> Kernel:
-    """Find the rates by folds that keep (n,) units whole, and fit on all."""
-    folds = assign_folds(units, FOLDS, seed)
-    return fit_kernel(inputs, values, find_reach(inputs, values, widths, folds, seed))
+def train_kernel_ridge(
+    inputs: Floats, values: Floats, widths: Sequence[int], units: NDArray[np.intp], seed: int
+) -> KernelRidge:
+    """Optimize the kernel by folds that keep (n,) units whole, and fit on all materials."""
+    folds = assign_folds(units, OPTIMIZATION_FOLDS, seed)
+    return fit_kernel_ridge(inputs, values, optimize_kernel(inputs, values, widths, folds, seed))
 
 
 def _held_out_loss(
-    distances: Floats, values: Floats, held_out: Sequence[NDArray[np.intp]], rates: Floats, noise: float
+    distances: Floats, values: Floats, folds: Sequence[NDArray[np.intp]], inverse_lengths: Floats, noise: float
 ) -> tuple[float, Floats]:
-    """The mean loss over held-out folds, and its slope along the logarithms of the rates and of the noise.
+    """Compute the mean loss over held-out folds, and its gradient along the logarithms of the parameters.
 
-    With C the inverse of the system, the errors of a fold are (C_ff)^-1 (C y)_f; the rest is the chain rule.
+    With C = (K + s I)^-1, the errors of a held-out fold f follow without fitting again,
+
+        e_f = (C_ff)^-1 (C y)_f
+
+    (An, Liu & Venkatesh 2007, doi:10.1016/j.patcog.2006.12.015); the gradient is the chain rule through dC = -C dK C.
+
+    Args:
+        distances: (b, n, n) scaled distances within each block.
+        values: (n,) standardized values.
+        folds: Positions of the materials of each fold.
+        inverse_lengths: (b,) inverse length scales.
+        noise: The variance s.
     """
     from scipy.linalg import inv  # deferred: 0.2 s
 
-    likeness = np.exp(-np.tensordot(rates, distances, axes=1))
-    system = likeness.copy()
+    matrix = np.exp(-np.tensordot(inverse_lengths, distances, axes=1))
+    system = matrix.copy()
     system[np.diag_indices_from(system)] += noise
     inverse = inv(system, assume_a="pos", overwrite_a=True, check_finite=False)
     coefficients = inverse @ values
-    pulls, turns = np.empty((2, len(values), len(held_out)))
+    left, right = np.empty((2, len(values), len(folds)))  # factors of the gradient along the entries of the system
     loss = 0.0
-    for place, fold in enumerate(held_out):
+    for column, fold in enumerate(folds):
         columns = inverse[:, fold]
         block = np.linalg.inv(columns[fold])
         errors = block @ coefficients[fold]
-        length = np.sqrt(1 + (errors / ROBUST) ** 2)
-        loss += ROBUST * float((length - 1).sum()) / len(values)
-        pulls[:, place] = columns @ (block @ (errors / (ROBUST * length * len(values))))
-        turns[:, place] = columns @ errors - coefficients
-    turned = pulls @ turns.T  # the loss's slope along each entry of the system
-    along_noise = noise * float(np.trace(turned))
-    turned *= likeness
-    return loss, np.array([*(-rates * np.tensordot(distances, turned, axes=2)), along_noise])
+        length = np.sqrt(1 + (errors / HUBER_DELTA) ** 2)
+        loss += HUBER_DELTA * float((length - 1).sum()) / len(values)
+        left[:, column] = columns @ (block @ (errors / (HUBER_DELTA * length * len(values))))
+        right[:, column] = columns @ errors - coefficients
+    gradient = left @ right.T
+    along_noise = noise * float(np.trace(gradient))
+    gradient *= matrix
+    return loss, np.array([*(-inverse_lengths * np.tensordot(distances, gradient, axes=2)), along_noise])
 
 
-def _find_places(inputs: Floats) -> Places:
-    known = np.isfinite(inputs)
-    columns = zip(inputs.T, known.T, strict=True)
-    middle = np.array([np.median(column[there]) if there.any() else 0.0 for column, there in columns])
-    filled = np.where(known, inputs, middle)
-    centre, spread = filled.mean(axis=0), filled.std(axis=0)
-    spread[spread <= 1e-9 * (1 + np.abs(centre))] = np.inf
-    return Places(middle, centre, spread)
+def _fit_scaler(inputs: Floats) -> BlockScaler:
+    finite = np.isfinite(inputs)
+    columns = zip(inputs.T, finite.T, strict=True)
+    median = np.array([np.median(column[rows]) if rows.any() else 0.0 for column, rows in columns])
+    imputed = np.where(finite, inputs, median)
+    mean, deviation = imputed.mean(axis=0), imputed.std(axis=0)
+    deviation[deviation <= 1e-9 * (1 + np.abs(mean))] = np.inf
+    return BlockScaler(median, mean, deviation)
 
 
 def _distances(a: Floats, b: Floats) -> Floats:
-    """Euclidean distances, (m, n)."""
+    """Compute Euclidean distances, (m, n)."""
     squares = a @ (-2 * b.T)
     squares += (a**2).sum(axis=1)[:, None]
     squares += (b**2).sum(axis=1)[None, :]
-    squares[squares < SAME] = 0.0
+    squares[squares < ROUNDING_SQUARE] = 0.0
     return np.sqrt(squares)
 
 

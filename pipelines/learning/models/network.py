@@ -1,8 +1,12 @@
-"""A small neural network in numpy, taught all computed properties at once, some missing for most materials.
+"""A small neural network in numpy, trained on all computed properties at once (multi-task learning).
 
-Three hidden layers under one output for each thing that a source reports; a missing value pulls at nothing. Its layers
-describe a composition in the terms that the computed sources need. No deep-learning library: these take gigabytes, and
-this trains on 200,000 compositions in a minute. Not here: what is made of it (`level1`, `methods.transfer`).
+Three hidden layers with SiLU activations under one output for each property of each source,
+
+    h_0 = (x - center) / spread,    h_l = silu(W_l h_(l-1) + b_l),    o = W_4 h_3 + b_4,    silu(z) = z / (1 + exp(-z));
+
+a missing value contributes nothing to the gradient. Its hidden layers describe a composition in terms that are useful
+to all computed sources. No deep-learning library: these take gigabytes, and this trains on 200,000 compositions in a
+minute. Not here: how its predictions and layers are used (`stack.inputs`, `methods.transfer`).
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matstrata.pipelines.learning.leakage import TooFewError
+from matstrata.pipelines.learning.leakage import TooFewError, check_blind, fingerprints
 from matstrata.pipelines.learning.models.hurdle import is_zero_inflated
 from matstrata.pipelines.learning.models.scales import fit_scale
-from matstrata.pipelines.learning.models.source_models import FEWEST, check_blind, fingerprints
-from matstrata.pipelines.learning.threads import side_by_side
+from matstrata.pipelines.learning.models.source_models import MIN_SOURCE_MATERIALS
+from matstrata.pipelines.learning.threads import run_in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,18 +36,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("matstrata.learning")
 
-NETWORKS = 2  # taught the same from other beginnings; likeness by all of their layers is steadier than by one's
+N_NETWORKS = 2  # trained the same from other initial weights; distances by the layers of both vary less
 HIDDEN = (512, 256, 128)
 EPOCHS = 10
 BATCH = 512
-RATE = 1e-3  # of Adam, falling to zero along a half cosine
+LEARNING_RATE = 1e-3  # of Adam, falling to zero along a half cosine
 DROPOUT = 0.05
-ZEROS_KEPT = 0.3  # of the materials that one source alone knows, and as zero: they are many and teach little
-FEWEST_STEPS = 500  # of descent, however few materials there are
-FAR = 6.0  # standard deviations at which inputs are held
-ROWS = 20_000  # standardised at a time
+ZEROS_SHARE = 0.3  # trained on, of the materials with one value that is zero: they are many and inform little
+MIN_STEPS = 500  # of descent, however few materials there are
+MAX_DEVIATIONS = 6.0  # standard deviations at which inputs are clipped
+STANDARDIZED_ROWS = 20_000  # at a time
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT = 30, 64, 3e-4, 0.2
-ROBUST = 0.3  # standard deviations beyond which an experiment's error counts by its size, not its square
+HUBER_DELTA = 0.3  # standard deviations beyond which an experiment's error counts linearly instead of squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +55,45 @@ class Network:
     """A trained network.
 
     Attributes:
-        centre: (d,) mean of each descriptor.
+        center: (d,) mean of each descriptor.
         spread: (d,) standard deviation of each.
         weights: A matrix and a bias for each layer in turn.
-        trained_groups: (g,) sorted fingerprints of the groups it has seen.
+        trained_groups: (g,) sorted fingerprints of the groups it was trained on.
     """
 
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     spread: NDArray[np.float64]
     weights: tuple[Floats, ...]
     trained_groups: NDArray[np.uint64]
 
     def inputs(self, features: NDArray[Any]) -> Floats:
-        """Standardise (m, d) descriptors; a missing one counts as the mean."""
-        scaled = np.nan_to_num((features - self.centre) / self.spread).clip(-FAR, FAR)
+        """Standardize (m, d) descriptors; a missing one counts as the mean."""
+        scaled = np.nan_to_num((features - self.center) / self.spread).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
         return scaled.astype(np.float32)
 
     def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Describe m materials by the second hidden layer, (m, h), and the outputs, (m, o)."""
-        # in double precision: what is said of one material must not depend on what else is asked
+        # In double precision: the prediction of one material must not depend on the others in the request.
         weights = [each.astype(np.float64) for each in self.weights]
         *layers, outputs = _layers(weights, self.inputs(features).astype(np.float64))
         return layers[1], outputs
 
     def check_blind_to(self, group_ids: NDArray[np.str_]) -> None:
-        """Make sure that it has seen none of these groups.
+        """Check that it was trained on none of these groups.
 
         Raises:
-            LeakageError: naming one that it has seen.
+            LeakageError: It was; the message names a group.
         """
         check_blind("the network of all computed sources", self.trained_groups, group_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Several networks taught the same, which stand beside the helpers' own models as one more helper.
+    """Several networks trained on the same data, used as one more helper in addition to the models of the sources.
 
-    What they say of a material is the mean of their outputs; they know no value, and report no property as a source
-    does. Their second layers (`level1.Testimony.layers`) tell how alike materials are to all computed sources together.
+    Their prediction is the mean of their outputs. They have no computed values, and none of a source's properties.
+    Distances in their second hidden layers (`settings.HelperPredictions.layers`) measure how similar materials are to
+    all computed sources together.
     """
 
     networks: tuple[Network, ...]
@@ -96,127 +101,143 @@ class Networks:
     properties: tuple[str, ...] = ()
 
     def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """All layers of m materials side by side, (m, k h), and the mean outputs, (m, o)."""
-        said = [network.representation(features) for network in self.networks]
-        return np.hstack([layers for layers, _ in said]), np.mean([outputs for _, outputs in said], axis=0)
+        """Join the second hidden layers of all k networks for m materials, (m, k h), and average the outputs, (m, o)."""
+        each = [network.representation(features) for network in self.networks]
+        return np.hstack([layers for layers, _ in each]), np.mean([outputs for _, outputs in each], axis=0)
 
     def check_blind_to(self, group_ids: NDArray[np.str_]) -> None:
-        """Make sure that none has seen any of these groups.
+        """Check that none was trained on any of these groups.
 
         Raises:
-            LeakageError: naming one that was seen.
+            LeakageError: One was; the message names a group.
         """
         for network in self.networks:
             network.check_blind_to(group_ids)
 
 
-def teach_networks(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seed: int) -> list[Networks]:
-    """Teach several networks all that the helpers report, but for some groups: a further helper, if enough is left."""
+def train_networks(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seed: int) -> list[Networks]:
+    """Train networks on everything that the helpers report, except for some groups.
+
+    Returns:
+        One further helper; none where there are no helpers, or too few of their materials remain.
+    """
     if not helpers:
         return []
-    log.info("teaching networks what all computed sources report")
+    log.info("training networks on all computed sources")
     try:
-        return [Networks(pretrain(helpers, exclude_groups, range(seed, seed + NETWORKS)))]
+        return [Networks(pretrain(helpers, exclude_groups, range(seed, seed + N_NETWORKS)))]
     except TooFewError:
         return []
 
 
 def pretrain(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seeds: Sequence[int]) -> tuple[Network, ...]:
-    """Teach networks all that the helpers report, one for each seed, side by side and from one copy of the inputs.
+    """Train networks on everything that the helpers report, one for each seed, from one copy of the inputs.
 
     Args:
         helpers: Their materials.
-        exclude_groups: The target's group_ids, of which nothing is taught.
-        seeds: Each fixes what chance decides in one network.
+        exclude_groups: The target's group_ids, which are not trained on.
+        seeds: Each fixes the random choices of one network.
 
     Raises:
-        TooFewError: when there are too few materials.
+        TooFewError: There are too few materials.
     """
-    lawful = np.flatnonzero(~np.isin(np.concatenate([helper.group_ids for helper in helpers]), exclude_groups))
-    names, first, which = np.unique(
-        np.concatenate([helper.material_ids for helper in helpers])[lawful], return_index=True, return_inverse=True
+    group_ids = np.concatenate([helper.group_ids for helper in helpers])
+    allowed = np.flatnonzero(~np.isin(group_ids, exclude_groups))
+    names, first, material_of = np.unique(
+        np.concatenate([helper.material_ids for helper in helpers])[allowed], return_index=True, return_inverse=True
     )
-    if len(names) < FEWEST:
-        raise TooFewError(f"{len(names)} computed materials to learn from; at least {FEWEST} are needed")
-    values = _by_material(helpers, lawful, which, len(names))
-    known = np.isfinite(values)
-    dull = (known.sum(axis=1) == 1) & (np.nan_to_num(values) == 0).all(axis=1)
-    kept = np.flatnonzero(~dull | (np.random.default_rng(seeds[0]).random(len(names)) < ZEROS_KEPT))
-    inputs = _gather(helpers, lawful[first[kept]])
-    centre, spread = np.nanmean(inputs, axis=0), np.nanstd(inputs, axis=0)
+    if len(names) < MIN_SOURCE_MATERIALS:
+        raise TooFewError(f"{len(names)} computed materials to learn from; at least {MIN_SOURCE_MATERIALS} are needed")
+    values = _by_material(helpers, allowed, material_of, len(names))
+    zero_alone = (np.isfinite(values).sum(axis=1) == 1) & (np.nan_to_num(values) == 0).all(axis=1)
+    rows = np.flatnonzero(~zero_alone | (np.random.default_rng(seeds[0]).random(len(names)) < ZEROS_SHARE))
+    inputs = _gather(helpers, allowed[first[rows]])
+    center, spread = np.nanmean(inputs, axis=0), np.nanstd(inputs, axis=0)
     spread[~(spread > 1e-6)] = 1.0
-    groups = np.concatenate([helper.group_ids for helper in helpers])[lawful]
-    blank = Network(np.nan_to_num(centre), spread, (), np.sort(fingerprints(np.unique(groups))))
-    for start in range(0, len(inputs), ROWS):  # in place: with a copy they would take twice the memory
-        inputs[start : start + ROWS] = blank.inputs(inputs[start : start + ROWS])
-    targets, classes = _targets(values[kept])
-    gradient = _helpers_loss(targets, np.isfinite(targets), classes)
+    trained_groups = np.sort(fingerprints(np.unique(group_ids[allowed])))
+    untrained = Network(np.nan_to_num(center), spread, (), trained_groups)
+    for start in range(0, len(inputs), STANDARDIZED_ROWS):  # in place: with a copy they would take twice the memory
+        inputs[start : start + STANDARDIZED_ROWS] = untrained.inputs(inputs[start : start + STANDARDIZED_ROWS])
+    targets, classes = _targets(values[rows])
+    gradient = _helpers_gradient(targets, np.isfinite(targets), classes)
 
-    def taught(seed: int) -> Network:
+    def train(seed: int) -> Network:
         rng = np.random.default_rng(seed)
-        weights = _first_weights((inputs.shape[1], *HIDDEN, targets.shape[1]), rng)
-        _descend(weights, inputs, gradient, EPOCHS, BATCH, RATE, DROPOUT, rng)
-        return replace(blank, weights=tuple(weights))
+        weights = _initial_weights((inputs.shape[1], *HIDDEN, targets.shape[1]), rng)
+        _descend(weights, inputs, gradient, EPOCHS, BATCH, LEARNING_RATE, DROPOUT, rng)
+        return replace(untrained, weights=tuple(weights))
 
-    return tuple(side_by_side(partial(taught, seed) for seed in seeds))
+    return tuple(run_in_parallel(partial(train, seed) for seed in seeds))
 
 
 def _by_material(
-    helpers: Sequence[Samples], rows: NDArray[np.intp], which: NDArray[np.intp], n: int
+    helpers: Sequence[Samples], rows: NDArray[np.intp], material_of: NDArray[np.intp], n: int
 ) -> NDArray[np.float64]:
-    """What is reported about n materials, one column for each property of each helper; NaN where nothing is.
+    """Gather what is reported about n materials: one column for each property of each helper, NaN where unreported.
 
-    `rows` are positions in all helpers one after the other, and `which` says which material each of these is.
+    Args:
+        helpers: The sources.
+        rows: (k,) positions in all helpers, one after the other.
+        material_of: (k,) the material of each of these rows.
+        n: Number of materials.
     """
     columns = []
     starts = np.cumsum([0, *(len(helper) for helper in helpers)])
     for helper, (start, end) in zip(helpers, itertools.pairwise(starts), strict=True):
-        mine = (rows >= start) & (rows < end)
-        for reported in helper.values[rows[mine] - start].T:
+        of_helper = (rows >= start) & (rows < end)
+        for reported in helper.values[rows[of_helper] - start].T:
             if np.isfinite(reported).any():
                 column = np.full(n, np.nan)
-                column[which[mine]] = reported
+                column[material_of[of_helper]] = reported
                 columns.append(column)
     return np.column_stack(columns)
 
 
 def fine_tune(network: Network, inputs: Floats, values: NDArray[np.float64], seed: int) -> tuple[Floats, ...]:
-    """Go on from a network with one new output for (n,) experiments, all layers free; gives its weights.
+    """Continue training a network, with one new output, on experiments; all layers change.
 
-    `inputs` (n, d + e) may have e columns more than the network takes: they begin without any say.
+    Args:
+        network: The pretrained network.
+        inputs: (n, d + e) standardized inputs; the weights of the e columns that the network does not have start at 0.
+        values: (n,) standardized measured values.
+        seed: Fixes random choices.
+
+    Returns:
+        The weights of the tuned network.
     """
     rng = np.random.default_rng(seed)
     wide = np.zeros((inputs.shape[1], network.weights[0].shape[1]), dtype=np.float32)
     wide[: len(network.weights[0])] = network.weights[0]
-    output = _first_weights((network.weights[-2].shape[0], 1), rng)
+    output = _initial_weights((network.weights[-2].shape[0], 1), rng)
     weights = [wide, *(each.copy() for each in network.weights[1:-2]), *output]
     targets = values.astype(np.float32)[:, None]
 
-    def gradient(rows: NDArray[np.intp], said: Floats) -> Floats:
-        pulls: Floats = (said - targets[rows]).clip(-ROBUST, ROBUST) * np.float32(1 / (ROBUST * len(rows)))
-        return pulls
+    def gradient(rows: NDArray[np.intp], outputs: Floats) -> Floats:
+        errors: Floats = outputs - targets[rows]
+        scaled: Floats = errors.clip(-HUBER_DELTA, HUBER_DELTA) * np.float32(1 / (HUBER_DELTA * len(rows)))
+        return scaled
 
     _descend(weights, inputs, gradient, TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT, rng)
     return tuple(weights)
 
 
 def output(weights: Sequence[Floats], inputs: Floats) -> Floats:
-    """The last layer's (m, o) outputs."""
+    """Compute the last layer's (m, o) outputs."""
     return _layers(weights, inputs)[-1]
 
 
 def _gather(helpers: Sequence[Samples], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Rows of all helpers' descriptors one after the other, without copying them all."""
+    """Take rows of all helpers' descriptors, one after the other, without copying all of them."""
     starts = np.cumsum([0, *(len(helper) for helper in helpers)])
     features = np.empty((len(rows), helpers[0].features.shape[1]), dtype=np.float32)
     for helper, (start, end) in zip(helpers, itertools.pairwise(starts), strict=True):
-        mine = (rows >= start) & (rows < end)
-        features[mine] = helper.features[rows[mine] - start]
+        of_helper = (rows >= start) & (rows < end)
+        features[of_helper] = helper.features[rows[of_helper] - start]
     return features
 
 
 def _targets(values: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
-    """What each output must say, NaN where nothing, and which outputs are log-odds of not being zero."""
+    """Scale the (n, p) values to the (n, o) outputs' targets, NaN where unreported; and mark outputs that are log-odds."""
     outputs, classes = [], []
     for column in values.T:
         outputs.append(fit_scale(column).apply(column))
@@ -228,41 +249,45 @@ def _targets(values: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
     return np.column_stack(outputs).astype(np.float32), np.array(classes)
 
 
-def _helpers_loss(
-    targets: Floats, there: NDArray[np.bool_], classes: NDArray[np.bool_]
+def _helpers_gradient(
+    targets: Floats, reported: NDArray[np.bool_], classes: NDArray[np.bool_]
 ) -> Callable[[NDArray[np.intp], Floats], Floats]:
-    """Absolute errors beyond one standard deviation, logistic for classes; rare outputs count more, by a root."""
-    emphasis = np.sqrt(len(targets) / there.sum(axis=0)).astype(np.float32)
-    wanted = np.where(there, targets, np.float32(0))
+    """Make the gradient of the loss along the outputs.
 
-    def gradient(rows: NDArray[np.intp], said: Floats) -> Floats:
-        told = np.where(classes, 1 / (1 + np.exp(-said.clip(-30, 30))), said)
-        pulls: Floats = (told - wanted[rows]).clip(-1, 1) * there[rows] * emphasis / np.float32(len(rows))
-        return pulls
+    The loss is Huber's with delta of one standard deviation, for classes the cross-entropy; each output o counts by
+    sqrt(n / n_o), with n_o its number of reported values, so that rare properties count more.
+    """
+    weights = np.sqrt(len(targets) / reported.sum(axis=0)).astype(np.float32)
+    values = np.where(reported, targets, np.float32(0))
+
+    def gradient(rows: NDArray[np.intp], outputs: Floats) -> Floats:
+        predicted = np.where(classes, 1 / (1 + np.exp(-outputs.clip(-30, 30))), outputs)
+        scaled: Floats = (predicted - values[rows]).clip(-1, 1) * reported[rows] * weights / np.float32(len(rows))
+        return scaled
 
     return gradient
 
 
-def _first_weights(sizes: Sequence[int], rng: np.random.Generator) -> list[Floats]:
+def _initial_weights(sizes: Sequence[int], rng: np.random.Generator) -> list[Floats]:
     weights: list[Floats] = []
     for inside, outside in itertools.pairwise(sizes):
         matrix = rng.standard_normal((inside, outside), dtype=np.float32) * np.float32(np.sqrt(2 / inside))
         weights += [matrix, np.zeros(outside, dtype=np.float32)]
-    weights[-2] *= np.float32(0.1)  # first outputs near the mean
+    weights[-2] *= np.float32(0.1)  # so that the first outputs are near the mean
     return weights
 
 
 def _layers(weights: Sequence[NDArray[Any]], inputs: NDArray[Any]) -> list[NDArray[Any]]:
-    """All hidden layers' activations, then the outputs."""
-    found, signal = [], inputs
+    """Compute all hidden layers' activations, then the outputs."""
+    activations, signal = [], inputs
     for matrix, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         signal = _activate(signal @ matrix + bias)[0]
-        found.append(signal)
-    return [*found, signal @ weights[-2] + weights[-1]]
+        activations.append(signal)
+    return [*activations, signal @ weights[-2] + weights[-1]]
 
 
 def _activate(signal: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The SiLU of a signal and its slope."""
+    """Compute the SiLU of a signal and its derivative."""
     gate = 1 / (1 + np.exp(-signal.clip(-30, 30)))
     return signal * gate, gate * (1 + signal * (1 - gate))
 
@@ -281,38 +306,38 @@ def _descend(
     first, second = [np.zeros_like(each) for each in weights], [np.zeros_like(each) for each in weights]
     batch = min(batch, len(inputs))
     per_epoch = len(inputs) // batch
-    steps = max(epochs * per_epoch, FEWEST_STEPS)
+    steps = max(epochs * per_epoch, MIN_STEPS)
     for step in range(steps):
         if step % per_epoch == 0:
             order = rng.permutation(len(inputs))
         rows = order[step % per_epoch * batch :][:batch]
         now = rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * step / steps))
-        for k, slope in enumerate(_slopes(weights, inputs[rows], partial(gradient, rows), dropout, rng)):
+        for k, slope in enumerate(_gradients(weights, inputs[rows], partial(gradient, rows), dropout, rng)):
             first[k] += np.float32(0.1) * (slope - first[k])
             second[k] += np.float32(0.001) * (slope * slope - second[k])
             size = np.sqrt(second[k] / np.float32(1 - 0.999 ** (step + 1))) + np.float32(1e-8)
             weights[k] -= np.float32(now / (1 - 0.9 ** (step + 1))) * first[k] / size
 
 
-def _slopes(
+def _gradients(
     weights: Sequence[Floats],
     inputs: Floats,
     gradient: Callable[[Floats], Floats],
     dropout: float,
     rng: np.random.Generator,
 ) -> list[Floats]:
-    """The loss's slope along each weight, by back-propagation."""
+    """Compute the loss's gradient along each weight, by back-propagation."""
     signals: list[Floats] = [inputs]
     slopes: list[Floats] = []
     for matrix, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
         signal, slope = _activate(signals[-1] @ matrix + bias)
-        kept = (rng.random(signal.shape, dtype=np.float32) >= dropout).astype(np.float32) / np.float32(1 - dropout)
-        signals.append(signal * kept)
-        slopes.append(slope * kept)
-    pull = gradient(signals[-1] @ weights[-2] + weights[-1])
-    found: list[Floats] = []
+        mask = (rng.random(signal.shape, dtype=np.float32) >= dropout).astype(np.float32) / np.float32(1 - dropout)
+        signals.append(signal * mask)
+        slopes.append(slope * mask)
+    backward = gradient(signals[-1] @ weights[-2] + weights[-1])
+    gradients: list[Floats] = []
     for k in range(len(signals) - 1, -1, -1):
-        found += [pull.sum(axis=0), signals[k].T @ pull]
+        gradients += [backward.sum(axis=0), signals[k].T @ backward]
         if k:
-            pull = (pull @ weights[2 * k].T) * slopes[k - 1]
-    return found[::-1]
+            backward = (backward @ weights[2 * k].T) * slopes[k - 1]
+    return gradients[::-1]

@@ -1,20 +1,20 @@
-"""Models of one helper source: all its properties from a composition's descriptors, trained on that source alone.
+"""The model of one helper source: all its properties from a composition's descriptors, trained on that source alone.
 
 A helper model is trained once, on every row whose group is not among the target's: it has seen nothing of any
-material that the target is later judged on, in whichever fold (the *strict* setting, with no need of cross-fitting).
-Not here: of which kind a model is (`candidates`), models of the target (`level1`), how both are joined (`stacking`).
+material that the target is later tested on, in whichever fold (the *strict* setting, without cross-fitting).
+Not here: which kind of model it is (`candidates`), models of the target (`stack.level1`), how both are joined
+(`stack.stacking`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matstrata.pipelines.learning.leakage import LeakageError, LearningError
-from matstrata.pipelines.learning.models.candidates import Head, choose, fit_chosen
+from matstrata.pipelines.learning.leakage import LearningError, check_blind, fingerprints
+from matstrata.pipelines.learning.models.candidates import Head, fit_kinds, select_kinds
 from matstrata.pipelines.learning.models.hurdle import chance_of, is_zero_inflated
 from matstrata.pipelines.learning.models.scales import Scale, fit_scale
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from matstrata.pipelines.learning.samples import Samples
+    from matstrata.schemas.terms import Kind
 
-FEWEST = 20  # materials that a model needs
+MIN_SOURCE_MATERIALS = 20  # that a model is trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +33,25 @@ class SourceModel:
 
     Attributes:
         source: Name of the source.
-        kind: ``experiment`` or ``computation``.
+        kind: Its kind.
         properties: The p properties predicted.
         scales: Scale of each property, fitted on the training rows.
         estimators: One regressor for each property, on its scale; where zero is a class of its own (`hurdle`), fitted
             on the other values.
-        classifiers: For each property, what tells zero from the rest, or None where zero is no class.
-        chosen: Of which kind each model is: property, with ``(not zero)`` behind it for a classifier, and kind.
-        trained_groups: (g,) sorted fingerprints of the groups it has seen.
+        classifiers: For each property, the classifier of zero against the rest, or None where zero is not a class.
+        kinds: The kind of each model, as pairs of property, with ``(not zero)`` after it for a classifier, and kind.
+        trained_groups: (g,) sorted fingerprints of the groups it was trained on.
         n_features: Number of feature columns expected.
         n_rows: Number of materials it was trained on.
     """
 
     source: str
-    kind: str
+    kind: Kind
     properties: tuple[str, ...]
     scales: tuple[Scale, ...]
     estimators: tuple[Any, ...]
     classifiers: tuple[Any, ...]
-    chosen: tuple[tuple[str, str], ...]
+    kinds: tuple[tuple[str, str], ...]
     trained_groups: NDArray[np.uint64]
     n_features: int
     n_rows: int
@@ -58,8 +59,15 @@ class SourceModel:
     def predict_scaled(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict on the properties' scales, the form in which other models take it as input.
 
+        Args:
+            features: (m, d) descriptors.
+
         Returns:
-            (m, p) expected values, and (m, q) chances of not being zero, for the q properties that have that class.
+            (m, p) expected values, and (m, q) probabilities of not being zero, for the q properties that have that
+            class.
+
+        Raises:
+            LearningError: The number of descriptors is not that of training.
         """
         if features.shape[1] != self.n_features:
             raise LearningError(f"the model of {self.source} takes {self.n_features} features, not {features.shape[1]}")
@@ -81,33 +89,12 @@ class SourceModel:
         return np.column_stack([s.invert(v) for s, v in zip(self.scales, scaled.T, strict=True)])
 
     def check_blind_to(self, group_ids: NDArray[np.str_]) -> None:
-        """Make sure that the model has seen none of these groups.
+        """Check that the model was trained on none of these groups.
 
         Raises:
-            LeakageError: naming one that it has seen.
+            LeakageError: It was; the message names a group.
         """
         check_blind(f"the model of {self.source}", self.trained_groups, group_ids)
-
-
-def fingerprints(names: NDArray[np.str_]) -> NDArray[np.uint64]:
-    """Hash names to 64 bits, one by one (collisions: about 1 in 10^10 for a source of 40,000 groups)."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names.tolist())
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-
-
-def check_blind(name: str, trained_groups: NDArray[np.uint64], group_ids: NDArray[np.str_]) -> None:
-    """Make sure that what was trained on groups, given by their fingerprints, has seen none of some others.
-
-    Raises:
-        LeakageError: naming one that it has seen.
-    """
-    names = np.unique(group_ids)
-    seen = names[np.isin(fingerprints(names), trained_groups)]
-    if seen.size:
-        raise LeakageError(
-            f"{name} was trained on {seen.size} groups of the target, such as {seen[0]}; "
-            "train it again with exclude_groups set to the target's group_ids"
-        )
 
 
 def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed: int) -> SourceModel:
@@ -116,41 +103,41 @@ def train_source_model(samples: Samples, exclude_groups: NDArray[np.str_], seed:
     Args:
         samples: The helper's materials; a row may lack some of the properties.
         exclude_groups: The target's group_ids.
-        seed: Fixes what chance decides.
+        seed: Fixes random choices.
 
     Returns:
-        The model; where fewer than `FEWEST` materials are left to train on, or none that reports a property, one that
-        has learned nothing and always says the same: such a source speaks through its known values only.
+        The model. Where fewer than `MIN_SOURCE_MATERIALS` materials remain to train on, or none that reports a
+        property, it predicts a constant: such a source contributes through its computed values only.
 
     Raises:
-        LearningError: when a property is reported for no material at all.
+        LearningError: A property is reported for no material at all.
     """
-    training = samples.take(~np.isin(samples.group_ids, exclude_groups))
-    if len(training) < FEWEST:  # nearly all belong to the target
-        training = samples.take(np.zeros(len(samples), dtype=bool))
+    train = samples.take(~np.isin(samples.group_ids, exclude_groups))
+    if len(train) < MIN_SOURCE_MATERIALS:  # nearly all belong to the target
+        train = samples.take(np.zeros(len(samples), dtype=bool))
     scales, heads = [], []
-    for name, values, everything in zip(training.properties, training.values.T, samples.values.T, strict=True):
-        known = np.flatnonzero(np.isfinite(values))
-        scales.append(fit_scale(values if len(known) else everything))
-        if not len(known):
+    for name, values, all_values in zip(train.properties, train.values.T, samples.values.T, strict=True):
+        rows = np.flatnonzero(np.isfinite(values))
+        scales.append(fit_scale(values if len(rows) else all_values))
+        if not len(rows):
             continue
-        if is_zero_inflated(values[known]):
-            heads.append(Head(_chance_name(name), known, values[known] != 0))
-            known = known[values[known] != 0]
-        heads.append(Head(name, known, scales[-1].apply(values[known])))
-    kinds = choose(training, heads, seed)
-    models = fit_chosen(training, heads, kinds, seed)
+        if is_zero_inflated(values[rows]):
+            heads.append(Head(_chance_name(name), rows, values[rows] != 0))
+            rows = rows[values[rows] != 0]
+        heads.append(Head(name, rows, scales[-1].apply(values[rows])))
+    kinds = select_kinds(train, heads, seed)
+    models = fit_kinds(train, heads, kinds, seed)
     return SourceModel(
-        source=training.source,
-        kind=training.kind,
-        properties=training.properties,
+        source=train.source,
+        kind=train.kind,
+        properties=train.properties,
         scales=tuple(scales),
-        estimators=tuple(models.get(name) or _silent() for name in training.properties),
-        classifiers=tuple(models.get(_chance_name(name)) for name in training.properties),
-        chosen=tuple(kinds.items()),
-        trained_groups=np.sort(fingerprints(np.unique(training.group_ids))),
-        n_features=training.features.shape[1],
-        n_rows=len(training),
+        estimators=tuple(models.get(name) or _constant() for name in train.properties),
+        classifiers=tuple(models.get(_chance_name(name)) for name in train.properties),
+        kinds=tuple(kinds.items()),
+        trained_groups=np.sort(fingerprints(np.unique(train.group_ids))),
+        n_features=train.features.shape[1],
+        n_rows=len(train),
     )
 
 
@@ -158,7 +145,7 @@ def _chance_name(property_name: str) -> str:
     return f"{property_name} (not zero)"
 
 
-def _silent() -> Any:
+def _constant() -> Any:
     from sklearn.dummy import DummyRegressor  # deferred: 1.5 s
 
     return DummyRegressor(strategy="constant", constant=0.0).fit(np.zeros((1, 1)), [0.0])

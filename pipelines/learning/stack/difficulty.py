@@ -1,6 +1,12 @@
-"""How large an error to expect of one material: from the errors made near it, and from how far the models disagree.
+"""The error to expect for one material: from the errors made near it, and from how far the models disagree.
 
-Intervals are as wide (`intervals`), and the domain ends (`domain`), where this says so. Not here: what they make of it.
+With r_i the out-of-fold error |y_i - f_i| of training material i, r their mean, N(x) the nearest training materials of
+x (of those that have an r_i), and d(x) the standard deviation of the models' predictions,
+
+    sigma(x) = mean of r_i over N(x) + d(x) + c r,    c = `FLOOR_SHARE`,
+
+in the property's unit. Where no neighbor has an r_i, r takes the place of the mean. Intervals are proportional to sigma
+(`intervals`), and the domain ends where it is large (`domain`). Not here: how they use it.
 """
 
 from __future__ import annotations
@@ -13,17 +19,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEIGHBOURS = 15
-FLOOR = 0.25  # share of the mean residual below which no material counts as easy
+DIFFICULTY_NEIGHBORS = 15
+FLOOR_SHARE = 0.25  # of the mean residual, added so that no material counts as certain
 
 
 @dataclass(frozen=True, slots=True)
 class Difficulty:
-    """The errors made on the training materials, each by models that had not seen its unit.
+    """The out-of-fold errors of the training materials.
 
     Attributes:
-        residuals: (n,) magnitudes; NaN where a material does not count.
-        typical: Their mean, never 0.
+        residuals: (n,) magnitudes r_i; NaN where a material does not count.
+        typical: Their mean r, never 0.
     """
 
     residuals: NDArray[np.float64]
@@ -34,16 +40,16 @@ class Difficulty:
 
         Args:
             nearest: (m, k) positions of the nearest training materials.
-            disagreement: (m,) standard deviation of what the models say.
+            disagreement: (m,) standard deviation d of the models' predictions.
         """
         near = self.residuals[nearest]
         counted = np.isfinite(near)
         count = counted.sum(axis=1)
         mean = np.where(counted, near, 0.0).sum(axis=1) / np.maximum(count, 1)
-        return np.where(count > 0, mean, self.typical) + disagreement + FLOOR * self.typical
+        return np.where(count > 0, mean, self.typical) + disagreement + FLOOR_SHARE * self.typical
 
 
 def fit_difficulty(residuals: NDArray[np.float64]) -> Difficulty:
-    """Take (n,) held-out magnitudes of error, NaN where a material does not count."""
+    """Take (n,) out-of-fold magnitudes of error, NaN where a material does not count."""
     counted = residuals[np.isfinite(residuals)]
     return Difficulty(residuals, (float(counted.mean()) if counted.size else 0.0) or 1e-12)

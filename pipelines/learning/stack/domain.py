@@ -1,9 +1,9 @@
-"""The applicability domain: is a composition close enough to what was measured?
+"""The applicability domain: whether a composition is close enough to measured ones.
 
-Inside means all three: no element that the training materials lack; a mean distance to the nearest training materials,
-and an expected error (`difficulty`), that 19 of 20 training materials keep too, each judged by
-those outside its own unit. Distance alone does not do: where everything is a metal, far is still easy.
-Not here: distances (`neighbours`).
+Inside means all three: no element that the training materials lack; and a mean distance to the nearest training
+materials, and an expected error (`difficulty`), that are no larger than those of 95 % of the training materials, each
+compared with materials outside its own unit. Distance alone is not enough: where every material is a metal, even
+distant ones are predicted well. Not here: distances (`neighbors`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from matstrata.pipelines.learning.samples import elements_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEIGHBOURS = 5
-SHARE = 0.95
+DOMAIN_NEIGHBORS = 5
+INSIDE_SHARE = 0.95  # of the training materials within each of the two limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +27,19 @@ class Domain:
     """Where the ensemble may be trusted.
 
     Attributes:
-        reach: Largest mean distance to the `NEIGHBOURS` nearest training materials.
-        difficulty: Largest expected error.
+        max_distance: Largest mean distance to the `DOMAIN_NEIGHBORS` nearest training materials.
+        max_difficulty: Largest expected error.
         elements: The elements that occur in the training materials.
     """
 
-    reach: float
-    difficulty: float
+    max_distance: float
+    max_difficulty: float
     elements: frozenset[str]
 
     def contains(
         self, distances: NDArray[np.float64], difficulty: NDArray[np.float64], material_ids: NDArray[np.str_]
     ) -> NDArray[np.bool_]:
-        """Tell for each material, (m,), whether it lies inside.
+        """Decide for each material, (m,), whether it is inside.
 
         Args:
             distances: (m, k) distances to the nearest training materials, nearest first.
@@ -47,24 +47,24 @@ class Domain:
             material_ids: (m,) reduced formulas.
         """
         familiar = np.array([elements <= self.elements for elements in elements_of(material_ids)], dtype=bool)
-        near = distances[:, :NEIGHBOURS].mean(axis=1) <= self.reach
-        return familiar & near & (difficulty <= self.difficulty)
+        near = distances[:, :DOMAIN_NEIGHBORS].mean(axis=1) <= self.max_distance
+        return familiar & near & (difficulty <= self.max_difficulty)
 
 
 def fit_domain(
     distances: NDArray[np.float64], difficulty: NDArray[np.float64], material_ids: NDArray[np.str_]
 ) -> Domain:
-    """Draw the domain around the training materials.
+    """Fit the limits of the domain to the training materials.
 
     Args:
-        distances: (n, k) distances of each to others outside its own unit.
-        difficulty: (n,) expected errors, from others outside its own unit.
+        distances: (n, k) distances of each to materials outside its own unit.
+        difficulty: (n,) expected errors, from materials outside its own unit.
         material_ids: (n,) reduced formulas.
     """
-    reach = distances[:, :NEIGHBOURS].mean(axis=1)
-    finite = reach[np.isfinite(reach)]  # infinite: fewer than k materials lie outside the unit
+    mean_distances = distances[:, :DOMAIN_NEIGHBORS].mean(axis=1)
+    finite = mean_distances[np.isfinite(mean_distances)]  # infinite: fewer than k materials are outside the unit
     return Domain(
-        reach=float(np.quantile(finite, SHARE)) if finite.size else np.inf,
-        difficulty=float(np.quantile(difficulty, SHARE)),
+        max_distance=float(np.quantile(finite, INSIDE_SHARE)) if finite.size else np.inf,
+        max_difficulty=float(np.quantile(difficulty, INSIDE_SHARE)),
         elements=frozenset().union(*elements_of(material_ids)),
     )

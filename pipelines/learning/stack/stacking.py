@@ -1,10 +1,17 @@
-"""Level 2: what joins the level-1 models into one number, and can be read.
+"""Level 2: the meta-learner, which joins the predictions of level-1 models into one number and can be read.
 
-Weights are non-negative and sum to one: each is the share that a model decides. Where zero is a class of its own
-(`hurdle`), the joint chance of not being zero is calibrated, and a gate turns it into the share of the size that is
-predicted: none below its lower end, all above its upper end. That is the median of the two classes, made soft, where
-the product of chance and size would be the mean. All is fitted on held-out predictions only.
-Not here: the models (`level1`), intervals.
+Stacking (Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1) with non-negative weights (Breiman 1996,
+doi:10.1007/BF00117832) that sum to one: each weight is the share that a model decides. From the sizes s_j and the
+probabilities p_k of not being zero that level-1 models predict for a material,
+
+    s = sum_j w_j s_j,    w_j >= 0,    sum_j w_j = 1
+    p = 1 / (1 + exp(-(a logit(sum_k v_k p_k) + b))),    v_k >= 0,    sum_k v_k = 1
+    y = s g(p),    g(p) = min(max((p - low) / (high - low), 0), 1)
+
+with a and b by Platt's method (logistic regression of the class on the log-odds). Without a hurdle (`models.hurdle`)
+y = s. The gate g has the least absolute error, and so approximates the median of the two classes, where the product
+s p would be the mean. Everything is fitted to out-of-fold predictions only.
+Not here: the models (`level1`), intervals (`intervals`).
 """
 
 from __future__ import annotations
@@ -14,27 +21,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matstrata.pipelines.learning.models.hurdle import SURE
+from matstrata.pipelines.learning.models.hurdle import MAX_EXACT_ZERO_SHARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PULL = 0.02  # strength of the pull to equal weights
-STEPS = 10  # of reweighting; the weights settle to three digits in about five
-LEAST = 0.05  # weights below count as none, so that models which say nothing of their own need not be kept and asked
-EDGE = 0.002  # chances are kept this far from 0 and 1
+REGULARIZATION = 0.02  # towards equal weights
+REWEIGHTING_STEPS = 10  # the weights settle to three digits in about five
+MIN_RESIDUAL = 0.05  # typical errors, below which residuals count as squares
+MIN_WEIGHT = 0.05  # smaller ones become 0, so that models which add little need not be saved and evaluated
+MIN_CHANCE = 0.002  # distance of probabilities from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The meta-learner.
+    """The meta-learner, in the symbols of the module's equations.
 
     Attributes:
-        size_weights: (c,) shares of the regressors.
-        chance_weights: (d,) shares of the classifiers; none where zero is no class of its own.
-        slope: Of the calibration: log-odds in to log-odds out.
-        intercept: Of the calibration.
-        gate: Chances from which on something, and all of the size, is predicted.
+        size_weights: (c,) the w_j.
+        chance_weights: (d,) the v_k; none where zero is not a class of its own.
+        slope: The a of the calibration.
+        intercept: The b of the calibration.
+        gate: low and high.
     """
 
     size_weights: NDArray[np.float64]
@@ -48,7 +56,7 @@ class Meta:
         return sizes @ self.size_weights
 
     def chance(self, chances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Join (m, d) chances of not being zero to (m,) calibrated ones; 1 where zero is no class of its own."""
+        """Join (m, d) probabilities of not being zero to (m,) calibrated ones; 1 without a hurdle."""
         if not len(self.chance_weights):
             return np.ones(len(chances))
         calibrated: NDArray[np.float64] = 1 / (
@@ -57,11 +65,11 @@ class Meta:
         return calibrated
 
     def share(self, chance: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The share of the size that is predicted, (m,), from (m,) joint chances."""
+        """Compute the share g(p) of the size that is predicted, (m,), from (m,) joint probabilities."""
         return _gate(chance, *self.gate)
 
     def used(self) -> Meta:
-        """The same for those models alone that have a weight."""
+        """Reduce the meta-learner to the models that have a weight."""
         return replace(
             self,
             size_weights=self.size_weights[self.size_weights > 0],
@@ -70,7 +78,13 @@ class Meta:
 
 
 def fit_meta(sizes: NDArray[np.float64], chances: NDArray[np.float64], values: NDArray[np.float64]) -> Meta:
-    """Fit the meta-learner on held-out (n, c) sizes, (n, d) chances (d = 0 without a hurdle) and (n,) values."""
+    """Fit the meta-learner.
+
+    Args:
+        sizes: (n, c) out-of-fold sizes.
+        chances: (n, d) out-of-fold probabilities of not being zero; d = 0 without a hurdle.
+        values: (n,) measured values.
+    """
     if not chances.shape[1]:
         return Meta(fit_weights(sizes, values), np.empty(0), 1.0, 0.0, (0.0, 1.0))
     positive = values != 0
@@ -81,13 +95,19 @@ def fit_meta(sizes: NDArray[np.float64], chances: NDArray[np.float64], values: N
     return Meta(size_weights, chance_weights, slope, intercept, _fit_gate(chance, sizes @ size_weights, values))
 
 
-def cross_joined(
+def cross_fit(
     sizes: NDArray[np.float64], chances: NDArray[np.float64], values: NDArray[np.float64], folds: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Join held-out predictions, each fold by what the other folds fitted.
+    """Join out-of-fold predictions, each fold by a meta-learner fitted to the other folds.
+
+    Args:
+        sizes: (n, c) out-of-fold sizes.
+        chances: (n, d) out-of-fold probabilities.
+        values: (n,) measured values.
+        folds: (n,) the fold of each material.
 
     Returns:
-        (n,) sizes, chances, and shares of the size, to calibrate intervals on.
+        (n,) sizes, probabilities, and shares of the size, to calibrate intervals on.
     """
     joined, chance, share = np.empty((3, len(values)))
     for fold in range(folds.max() + 1):
@@ -98,40 +118,57 @@ def cross_joined(
     return joined, chance, share
 
 
-def fit_weights(held_out: NDArray[np.float64], values: NDArray[np.float64], steps: int = STEPS) -> NDArray[np.float64]:
-    """Find (c,) weights for (n, c) held-out predictions of (n,) values.
+def fit_weights(
+    out_of_fold: NDArray[np.float64], values: NDArray[np.float64], steps: int = REWEIGHTING_STEPS
+) -> NDArray[np.float64]:
+    """Fit weights w of least absolute error, non-negative and summing to one.
 
-    Minimises the absolute error (by iteratively reweighted least squares, so that a few materials that no model
-    understands do not decide; with one step, the squared error), with a pull to equal weights: with few materials,
-    near-equal columns share their weight instead of one taking all of it by chance.
+    With E_ij the error of model j for material i and t the mean of all |E_ij|, minimizes over w >= 0, sum_j w_j = 1
+
+        sum_i |r_i| + (c n / 2) sum_j (w_j - 1/k)^2,    r_i = sum_j w_j E_ij / t,
+
+    for n materials and k models, with c = `REGULARIZATION`: with few materials, models that predict nearly the same
+    share their weight instead of one taking all of it by chance. Absolute errors keep a few materials that no model
+    describes from deciding. They are minimized by iteratively reweighted least squares (Holland & Welsch 1977,
+    doi:10.1080/03610927708827533): each step is a non-negative least-squares problem with r_i^2 / max(|r_i|,
+    `MIN_RESIDUAL`) of the step before; with a single step, r_i^2 itself is minimized, with c n in place of c n / 2.
+    Weights below `MIN_WEIGHT` are set to zero, and the others scaled to sum to one.
+
+    Args:
+        out_of_fold: (n, k) predictions.
+        values: (n,) measured values.
+        steps: Number of reweighting steps.
+
+    Returns:
+        (k,) weights.
     """
     from scipy.optimize import nnls  # deferred: 0.2 s
 
-    n, c = held_out.shape
-    errors = held_out - values[:, None]
+    n, k = out_of_fold.shape
+    errors = out_of_fold - values[:, None]
     typical = float(np.abs(errors).mean()) or 1.0
-    # Rows: every material's error, the pull, and a sum of one that outweighs them all.
-    pull, total = np.sqrt(PULL * n), 1e3 * np.sqrt(n)
-    wanted = np.concatenate([np.zeros(n), np.full(c, pull / c), [total]])
-    weights, emphasis = np.full(c, 1 / c), np.ones(n)
+    # Rows: every material's error, the regularization, and a sum of one that outweighs them all.
+    strength, total = np.sqrt(REGULARIZATION * n), 1e3 * np.sqrt(n)
+    right_side = np.concatenate([np.zeros(n), np.full(k, strength / k), [total]])
+    weights, emphasis = np.full(k, 1 / k), np.ones(n)
     for step in range(steps):
         if step or steps > 1:
-            emphasis = np.sqrt(1 / np.maximum(np.abs(errors @ weights) / typical, 0.05))
-        system = np.vstack([errors / typical * emphasis[:, None], pull * np.eye(c), np.full((1, c), total)])
-        weights, _ = nnls(system, wanted)
+            emphasis = np.sqrt(1 / np.maximum(np.abs(errors @ weights) / typical, MIN_RESIDUAL))
+        system = np.vstack([errors / typical * emphasis[:, None], strength * np.eye(k), np.full((1, k), total)])
+        weights, _ = nnls(system, right_side)
         weights = weights / weights.sum()
-    weights[weights < LEAST] = 0.0
+    weights[weights < MIN_WEIGHT] = 0.0
     return weights / weights.sum()
 
 
 def _log_odds(chances: NDArray[np.float64]) -> NDArray[np.float64]:
-    kept = chances.clip(EDGE, 1 - EDGE)
-    odds: NDArray[np.float64] = np.log(kept / (1 - kept))
+    inside = chances.clip(MIN_CHANCE, 1 - MIN_CHANCE)
+    odds: NDArray[np.float64] = np.log(inside / (1 - inside))
     return odds
 
 
 def _calibrate(log_odds: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
-    """Platt's two numbers, by logistic regression."""
+    """Fit Platt's slope and intercept by logistic regression."""
     from sklearn.linear_model import LogisticRegression  # deferred: 1.5 s
 
     if positive.all() or not positive.any():
@@ -143,8 +180,8 @@ def _calibrate(log_odds: NDArray[np.float64], positive: NDArray[np.bool_]) -> tu
 def _fit_gate(
     chance: NDArray[np.float64], size: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The gate of least absolute error of those that give not more than `SURE` of the zeros an exact 0."""
-    highest = float(np.quantile(chance[values == 0], SURE))
+    """Find the gate of least absolute error that predicts at most `MAX_EXACT_ZERO_SHARE` of the zeros as exactly 0."""
+    highest = float(np.quantile(chance[values == 0], MAX_EXACT_ZERO_SHARE))
     grid = [(min(low / 20, highest), high / 20) for low in range(1, 13) for high in range(low + 1, 21)]
     errors = [float(np.abs(size * _gate(chance, *gate) - values).mean()) for gate in grid]
     return grid[int(np.argmin(errors))]

@@ -43,8 +43,8 @@ def test_alike_descriptors_are_exchanged_together() -> None:
 class Linear(RegressorMixin, BaseEstimator):
     """Stands for a stack: 3 times the first descriptor, the second not at all, and what the first helper says."""
 
-    def values(self, features: np.ndarray, testimonies: list[level1.Testimony]) -> np.ndarray:
-        return np.asarray(3 * features[:, 0] + testimonies[0].predicted[:, 0])
+    def values(self, features: np.ndarray, helper_predictions: list[level1.HelperPredictions]) -> np.ndarray:
+        return np.asarray(3 * features[:, 0] + helper_predictions[0].predicted[:, 0])
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(3 * features[:, 0] + features[:, 2])
@@ -59,7 +59,7 @@ def test_importance_is_that_of_scikit_learn_and_unused_blocks_have_none() -> Non
     nothing = np.empty((400, 0))
     measured = 3 * features[:, 0] + said[:, 0] + 0.1 * rng.normal(size=400)
     blocks = [Block("descriptors", "first", (0,)), Block("descriptors", "second", (1,)), Block("source", "dft", (0,))]
-    testimony = level1.Testimony(said, nothing, np.full((400, 1), np.nan), nothing)
+    testimony = level1.HelperPredictions(said, nothing, np.full((400, 1), np.nan), nothing)
     found, looked_at, moved = importances(Linear(), features, [testimony], measured, blocks, 0)  # type: ignore[arg-type]
     peer = permutation_importance(
         Linear(), np.column_stack([features, said])[looked_at], measured[looked_at], random_state=1, n_repeats=200,
@@ -90,9 +90,9 @@ def test_effects_of_formulas_say_the_same_alone_and_together(
 
 
 def test_the_values_alone_are_those_of_the_whole_prediction(ensemble: Ensemble, measured: Samples) -> None:
-    testimonies = [level1.testify(helper, measured.features, None) for helper in ensemble.helpers]
-    whole = ensemble.stack.predict(measured.features, measured.material_ids, testimonies).values
-    np.testing.assert_array_equal(ensemble.stack.values(measured.features, testimonies), whole)
+    helper_predictions = [level1.predict_helper(helper, measured.features, None) for helper in ensemble.helpers]
+    whole = ensemble.stack.predict(measured.features, measured.material_ids, helper_predictions).values
+    np.testing.assert_array_equal(ensemble.stack.values(measured.features, helper_predictions), whole)
 
 
 def test_folds_are_looked_at_and_wider_intervals_hold_more(measured: Samples, computed: Samples) -> None:

@@ -12,7 +12,7 @@ from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.samples import known_values
 from matstrata.pipelines.learning.splits import Split, check_folds
 from matstrata.pipelines.learning.stack import level1
-from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.stack.ensemble import predict_helpers
 from matstrata.pipelines.learning.stack.level1 import Setting
 from tests.pipelines.learning.leaks import depends_on_test_values, suspicious_columns
 
@@ -58,7 +58,7 @@ def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):
 def test_a_helper_that_saw_a_test_group_is_caught(measured, computed):
     seen = train_source_model(computed, measured.group_ids[:90], seed=0)
     with pytest.raises(LeakageError, match="of the target"):
-        hear_helpers(measured, [seen], [computed])
+        predict_helpers(measured, [seen], [computed])
 
 
 def test_measured_values_are_never_known_values(measured):

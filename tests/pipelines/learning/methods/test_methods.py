@@ -16,13 +16,13 @@ from matstrata.pipelines.learning.methods.transfer import Transfer
 from matstrata.pipelines.learning.models import network
 from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.samples import Samples
-from matstrata.pipelines.learning.stack.ensemble import hear_helpers
+from matstrata.pipelines.learning.stack.ensemble import predict_helpers
 from matstrata.pipelines.learning.stack.level1 import Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from matstrata.pipelines.learning.stack.level1 import Testimony
+    from matstrata.pipelines.learning.stack.level1 import HelperPredictions
 
 COLUMNS = (*PRIMARY[:4], "another")
 SETTINGS = (Setting.STRICT, Setting.KNOWN_DFT)
@@ -45,11 +45,11 @@ def lessons(measured: Samples, computed: Samples) -> Lessons:
 
 
 @pytest.fixture(scope="module")
-def heard(measured: Samples, computed: Samples, lessons: Lessons) -> Testimony:
-    return hear_helpers(measured, lessons.models, [computed])[0]
+def heard(measured: Samples, computed: Samples, lessons: Lessons) -> HelperPredictions:
+    return predict_helpers(measured, lessons.models, [computed])[0]
 
 
-def held_out_error(name: str, setting: Setting, lessons: Lessons, heard: Testimony, measured: Samples) -> float:
+def held_out_error(name: str, setting: Setting, lessons: Lessons, heard: HelperPredictions, measured: Samples) -> float:
     test = np.arange(len(measured)) % 4 == 0  # materials 0 to 59 are not computed, 60 to 119 are
     fitted = METHODS[name](lessons).fit(measured.take(~test), [heard.take(~test)], setting)
     predicted = fitted.predict(measured.features[test], [heard.take(test)])
@@ -57,14 +57,14 @@ def held_out_error(name: str, setting: Setting, lessons: Lessons, heard: Testimo
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_method_learns(name: str, lessons: Lessons, heard: Testimony, measured: Samples) -> None:
+def test_each_method_learns(name: str, lessons: Lessons, heard: HelperPredictions, measured: Samples) -> None:
     mean = float(np.abs(measured.values[:, 0] - measured.values[:, 0].mean()).mean())
     error = held_out_error(name, Setting.STRICT, lessons, heard, measured)
     assert error < 0.9 * mean
     assert error == held_out_error(name, Setting.STRICT, lessons, heard, measured)
 
 
-def test_the_difference_to_a_known_value_is_easier(lessons: Lessons, heard: Testimony, measured: Samples) -> None:
+def test_the_difference_to_a_known_value_is_easier(lessons: Lessons, heard: HelperPredictions, measured: Samples) -> None:
     strict, known = (held_out_error("delta", setting, lessons, heard, measured) for setting in SETTINGS)
     assert known < strict
 
