@@ -1,1 +1,4 @@
-"""Public benchmarks: the product's own ensemble, judged on published rows and splits beside published figures."""
+"""Public benchmarks: our own ensemble evaluated on published rows and splits, compared with published figures.
+
+Not here: the ensemble and the methods (`pipelines.learning`), and how results are printed (`pipelines.cli`).
+"""

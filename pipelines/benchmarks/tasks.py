@@ -1,7 +1,7 @@
-"""What a benchmark asks: rows with formulas, measured values and test folds, and what others published about them.
+"""The tasks of benchmarks: rows with formulas, measured values and test folds, and what was published about them.
 
-Published predictions are scored anew on the same rows; figures that are only printed in a paper are marked as such.
-Not here: the models that are judged (`judging`), nor where files lie.
+Published predictions are scored again on the same rows; figures that are only printed in a paper are marked as such.
+Not here: the models that are evaluated (`evaluation`), nor where files are (`running`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Task:
         folds: (n,) the published fold in which a row is tested, -1 for rows that are only trained on; None where no
             folds were published.
         split: How they were made, in words.
-        published: What others reached on the same rows, by name.
+        published: Published figures on the same rows, by name of the model.
     """
 
     formulas: tuple[str, ...]
@@ -47,10 +47,10 @@ def read_task(name: str, files: Mapping[str, Path]) -> Task:
     """Read a benchmark that has files of its own, given by the keys of `benchmarks.yaml`.
 
     Raises:
-        InputError: no reader is known, or the published predictions don't belong to the rows.
+        InputError: The benchmark has no reader, or the published predictions do not belong to the rows.
     """
     if name not in _READERS:
-        raise InputError(f"benchmark {name} declares files, but nothing reads them; add a reader in {__name__}")
+        raise InputError(f"benchmark {name} declares files, but has no reader for them; add one in {__name__}")
     return _READERS[name](files)
 
 
@@ -61,15 +61,17 @@ def _kauwe2020(files: Mapping[str, Path]) -> Task:
         formulas += [row["formula"] for row in rows]
         values += [float(row["target"]) for row in rows]
         folds += [fold] * len(rows)
-    measured, tested = np.array(values), np.array(folds) == 0
-    train, test = measured[~tested], measured[tested]
-    said = {name: {part: _column(files[f"{name}_{part}"]) for part in ("train", "test")} for name in _EXPERIMENT_ALONE}
-    said["combined"] = {part: _column(files[f"combined_{part}"]) for part in ("train", "test")}
-    for name, parts in said.items():
+    measured, is_test = np.array(values), np.array(folds) == 0
+    train, test = measured[~is_test], measured[is_test]
+    predicted = {
+        name: {part: _column(files[f"{name}_{part}"]) for part in ("train", "test")} for name in _EXPERIMENT_ALONE
+    }
+    predicted["combined"] = {part: _column(files[f"combined_{part}"]) for part in ("train", "test")}
+    for name, parts in predicted.items():
         if len(parts["train"]) != len(train) or len(parts["test"]) != len(test):
-            raise InputError(f"the published predictions of {name} are not those of the published split")
-    published = {name: _figures(said[name]["test"], test, "experiment alone") for name in _EXPERIMENT_ALONE}
-    published["ensemble"] = _figures(_published_ensemble(said, train), test, "their stack with DFT")
+            raise InputError(f"the published predictions of {name} do not have the rows of the published split")
+    published = {name: _figures(predicted[name]["test"], test, "experiment alone") for name in _EXPERIMENT_ALONE}
+    published["ensemble"] = _figures(_published_ensemble(predicted, train), test, "their stack with DFT")
     return Task(tuple(formulas), measured, np.array(folds), "the published 1,986 training and 497 test rows", published)
 
 
@@ -77,12 +79,12 @@ _EXPERIMENT_ALONE = ("svr", "gbr", "rf")
 
 
 def _published_ensemble(
-    said: Mapping[str, Mapping[str, NDArray[np.float64]]], train: NDArray[np.float64]
+    predictions: Mapping[str, Mapping[str, NDArray[np.float64]]], train: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Their meta-learner over their published predictions, with the parameters of their repository."""
+    """Fit their meta-learner to their published predictions, with the parameters of their repository."""
     from sklearn.svm import SVR  # deferred: 1.5 s
 
-    inputs = {part: np.column_stack([parts[part] for parts in said.values()]) for part in ("train", "test")}
+    inputs = {part: np.column_stack([parts[part] for parts in predictions.values()]) for part in ("train", "test")}
     predicted: NDArray[np.float64] = SVR(C=150, gamma=0.003).fit(inputs["train"], train).predict(inputs["test"])
     return predicted
 
@@ -99,13 +101,16 @@ def _matbench_expt_gap(files: Mapping[str, Path]) -> Task:
     for name in ("darwin", "saasbo_crabnet"):
         with gzip.open(files[name], "rt", encoding="utf-8") as stream:
             results = json.load(stream)["tasks"]["matbench_expt_gap"]["results"]
-        said = np.full(len(rows), np.nan)
+        predictions = np.full(len(rows), np.nan)
         for fold in range(5):
             for identifier, value in results[f"fold_{fold}"]["data"].items():
-                said[int(identifier.rsplit("-", 1)[1]) - 1] = value
-                if folds[int(identifier.rsplit("-", 1)[1]) - 1] != fold:
-                    raise InputError(f"{identifier} of {name} lies in another official fold than here")
-        published[name] = _figures(said, values, "leaderboard of Matbench")
+                row = int(identifier.rsplit("-", 1)[1]) - 1
+                predictions[row] = value
+                if folds[row] != fold:
+                    raise InputError(
+                        f"{identifier} of {name} is in official fold {fold}, but in fold {folds[row]} here"
+                    )
+        published[name] = _figures(predictions, values, "leaderboard of Matbench")
     formulas = tuple(row["formula"] for row in rows)
     return Task(formulas, values, folds, f"the official five folds (seed {MATBENCH_SEED})", published)
 
@@ -126,7 +131,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _column(path: Path) -> NDArray[np.float64]:
-    """The numbers of a one-column file, with or without a heading."""
+    """Read the numbers of a one-column file, with or without a header."""
     words = path.read_text(encoding="utf-8").split("\n")
     numbers = [word.strip() for word in words if word.strip()]
     if not numbers[0].replace(".", "").replace("-", "").replace("e", "").isdigit():

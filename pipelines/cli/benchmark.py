@@ -51,10 +51,10 @@ def benchmark(
     values of test compositions may be used, measured ones never. Sources that the benchmark needs are brought up to
     date first; a first time takes some minutes, and their files come from MATSTRATA_MIRROR or the network.
     """
-    from matstrata.pipelines.benchmarks.stored import run_benchmark, sources_of
+    from matstrata.pipelines.benchmarks.running import run_benchmark, sources_of
     from matstrata.pipelines.cli.runs import bring_up_to_date
-    from matstrata.pipelines.learning.splits import Split
     from matstrata.schemas.benchmarks import get_benchmark
+    from matstrata.schemas.terms import Split
 
     spec = get_benchmark(name)
     if split is not None and split not in list(Split):
@@ -124,7 +124,7 @@ def _print_rivals(result: dict[str, Any], settings: dict[str, str], keys: list[s
         rows += [[method, settings[name], *_cells(each, compared)] for name, each in outcome["protocols"].items()]
     print_grid(out, ["method", "setting", *compared], rows, wide=wide, numeric=compared)
     for method, outcome in rivals.items():
-        for line in [outcome["reason"]] if "reason" in outcome else outcome["says"]:
+        for line in [outcome["reason"]] if "reason" in outcome else outcome["summaries"]:
             out.print(f"[dim]{plain(method)}: {plain(line)}[/]", soft_wrap=True)
 
 

@@ -91,7 +91,7 @@ def _source_model(spec: EnsembleSpec, source: str) -> dg.AssetsDefinition:
         trained = train_source(store.lake(), spec, source)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(trained.model_id),
-            metadata={"model": trained.model_id, "trained anew": trained.anew},
+            metadata={"model": trained.model_id, "trained anew": trained.is_new},
         )
 
     return source_model
@@ -133,7 +133,7 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(trained.model_id),
             metadata={
                 "model": trained.model_id,
-                "trained anew": trained.anew,
+                "trained anew": trained.is_new,
                 "out-of-group errors": dg.MetadataValue.md(_errors_table(figures)),
                 "parity": dg.MetadataValue.md(f"![parity](data:image/png;base64,{parity})"),
             },

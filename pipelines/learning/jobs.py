@@ -1,4 +1,4 @@
-"""From the store and back: training sets in; models, metrics and predictions out, each made only where it is missing.
+"""From the store and back: training sets in; models, metrics and predictions out, each computed only if missing.
 
 Not here: the learning itself, which is pure (the other modules of this package).
 """
@@ -23,47 +23,54 @@ import numpy as np
 import pyarrow as pa
 
 from matstrata.pipelines.learning import persistence
-from matstrata.pipelines.learning.evaluation.evaluation import Evaluation, Metrics
-from matstrata.pipelines.learning.models.network import teach_networks
+from matstrata.pipelines.learning.evaluation.evaluation import Evaluation
+from matstrata.pipelines.learning.evaluation.table_rows import metric_rows, noise_row, out_of_fold_rows
+from matstrata.pipelines.learning.models.network import train_networks
 from matstrata.pipelines.learning.models.source_models import SourceModel, train_source_model
-from matstrata.pipelines.learning.samples import Samples, known_values
+from matstrata.pipelines.learning.samples import Samples, computed_values
 from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
-from matstrata.pipelines.learning.stack.intervals import FURTHER
 from matstrata.pipelines.learning.training import fit_ensemble
 from matstrata.schemas.ensembles import EnsembleSpec
 from matstrata.schemas.errors import InputError
+from matstrata.schemas.source_refs import SourceRef
 from matstrata.schemas.tables import TABLES
+from matstrata.schemas.terms import Kind
 from matstrata.store import models
 from matstrata.store.datasets.training_sets import TrainingSet, freeze, select
 from matstrata.store.lake.lake import Lake, newest_change
 from matstrata.store.lake.signatures import code_signature, signature
+from matstrata.store.lake.sql import literals
 from matstrata.store.records.noise import replicate_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from matstrata.pipelines.learning.stack.level1 import Helper
+    from matstrata.pipelines.learning.stack.inputs import Helper
 
 log = logging.getLogger("matstrata.learning")
 
 SEED = 0
-_BATCH = 20_000
-_FIGURES = ("n", "mae", "rmse", "r2", "coverage_90", "width_90")
+PREDICTION_BATCH = 20_000  # materials
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model in the registry; `anew` is false where it was there already."""
+    """A model in the registry.
+
+    Attributes:
+        model_id: Its id.
+        is_new: Whether it was trained now; false where it was registered before.
+    """
 
     model_id: str
-    anew: bool
+    is_new: bool
 
 
 def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
     """Freeze the training set of each source of an ensemble, all from one snapshot.
 
     Raises:
-        InputError: a source has no labels yet.
+        InputError: A source has no labels yet.
     """
     sets = _select(lake, spec)
     for training_set in sets.values():
@@ -72,9 +79,13 @@ def training_sets(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
 
 
 def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
-    """Train the model of one source alone, unless it is there.
+    """Train the model of one source alone, unless it is registered already.
 
-    A helper's model is blind to every group of the target. The target's is judged with the ensemble: `without_dft`.
+    A helper's model is blind to every group of the target. The target's own is evaluated with the ensemble, in the
+    setting `without_dft`.
+
+    Raises:
+        InputError: A source has no labels yet.
     """
     sets = _select(lake, spec)
     training_set, target = sets[source], sets[spec.target]
@@ -82,7 +93,7 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     blind = [] if is_target else sorted(set(target.table["group_id"].to_pylist()))
     model_id = _model_id("source", spec.name, training_set.training_set_id, blind)
     if _is_there(lake, model_id):
-        return Trained(model_id, anew=False)
+        return Trained(model_id, is_new=False)
     samples = samples_of(training_set, spec)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
@@ -90,103 +101,107 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
         _register(lake, spec, stack, model_id, training_set, source, {"weights": stack.weights()}, [])
     else:
         model = train_source_model(samples, np.array(blind), SEED)
-        parameters = {"materials": model.n_rows, "blind to groups": len(blind), "models": dict(model.chosen)}
+        parameters = {"materials": model.n_rows, "blind to groups": len(blind), "models": dict(model.kinds)}
         _register(lake, spec, model, model_id, training_set, source, parameters, [])
-    return Trained(model_id, anew=True)
+    return Trained(model_id, is_new=True)
 
 
 def train(lake: Lake, spec: EnsembleSpec) -> Trained:
-    """Evaluate, fit and register the ensemble, unless it is there. Its source models must be."""
+    """Evaluate, fit and register the ensemble, unless it is registered already.
+
+    Raises:
+        InputError: A source has no labels yet, or a source model has not been trained.
+    """
     sets = _select(lake, spec)
     target = sets[spec.target]
     blind = sorted(set(target.table["group_id"].to_pylist()))
     helper_ids = [_model_id("source", spec.name, sets[source].training_set_id, blind) for source in spec.helpers]
     model_id = _model_id("ensemble", spec.name, target.training_set_id, helper_ids)
     if _is_there(lake, model_id):
-        return Trained(model_id, anew=False)
+        return Trained(model_id, is_new=False)
     helpers: list[Helper] = [load_source_model(lake, helper_id) for helper_id in helper_ids]
     samples = samples_of(target, spec)
     helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
     del sets
-    _select_at.cache_clear()  # gigabytes for which nobody asks again
-    helpers += teach_networks(helper_samples, samples.group_ids, SEED)
-    helper_samples = [each.undescribed() for each in helper_samples]
+    _select_at.cache_clear()  # gigabytes that are not needed again
+    helpers += train_networks(helper_samples, samples.group_ids, SEED)
+    helper_samples = [each.without_descriptors() for each in helper_samples]
     fitted = fit_ensemble(
         spec.name, samples, helpers, helper_samples, target.descriptors, _bounds(spec), spec.predicts.zero_class, SEED
     )
     parameters = {"weights": fitted.model.weights(), "helpers": dict(zip(spec.helpers, helper_ids, strict=True))}
     _register(lake, spec, fitted.model, model_id, target, None, parameters, fitted.evaluations, fitted.details)
-    return Trained(model_id, anew=True)
+    return Trained(model_id, is_new=True)
 
 
 def predict_materials(lake: Lake, spec: EnsembleSpec) -> int:
-    """Predict every described material that the serving ensemble has not predicted yet. Returns how many it did."""
+    """Predict every material with descriptors that the serving ensemble has not predicted yet; returns their number."""
     serving = models.serving(lake, spec.name)
-    waiting = models.unpredicted(lake, serving["model_id"], serving["features"])
-    descriptors = waiting.column_names[1:]
-    features = _matrix(waiting, descriptors)
-    described = ~np.isnan(features).all(axis=1)
-    if not described.any():
+    unpredicted = models.unpredicted(lake, serving["model_id"], serving["features"])
+    descriptors = unpredicted.column_names[1:]
+    features = _matrix(unpredicted, descriptors)
+    has_descriptors = ~np.isnan(features).all(axis=1)
+    if not has_descriptors.any():
         return 0
-    log.info("%s: predicting %s materials", spec.name, f"{described.sum():,}")
+    log.info("%s: predicting %s materials", spec.name, f"{has_descriptors.sum():,}")
     ensemble = load_ensemble(lake, serving)
-    material_ids = np.array(waiting["material_id"].to_pylist(), dtype=str)[described]
-    del waiting  # as large as the features
-    features = features if described.all() else features[described]
-    known = {helper.source: known_values(helper, material_ids) for helper in stored_samples(lake, spec)}
-    predicted = []
-    for start in range(0, len(material_ids), _BATCH):
-        part = slice(start, start + _BATCH)
-        said = ensemble.predict(
-            features[part], material_ids[part], {source: values[part] for source, values in known.items()}
+    material_ids = np.array(unpredicted["material_id"].to_pylist(), dtype=str)[has_descriptors]
+    del unpredicted  # as large as the features
+    features = features if has_descriptors.all() else features[has_descriptors]
+    computed = {helper.source: computed_values(helper, material_ids) for helper in stored_samples(lake, spec)}
+    tables = []
+    for start in range(0, len(material_ids), PREDICTION_BATCH):
+        part = slice(start, start + PREDICTION_BATCH)
+        predictions = ensemble.predict(
+            features[part], material_ids[part], {source: values[part] for source, values in computed.items()}
         )
-        predicted.append(
+        tables.append(
             pa.table(
                 {
-                    "model_id": [serving["model_id"]] * len(said.values),
-                    "property": [spec.name] * len(said.values),
-                    "material_id": said.material_ids.tolist(),
-                    "value": said.values,
-                    "lower_90": said.lower,
-                    "upper_90": said.upper,
-                    "in_domain": said.in_domain,
+                    "model_id": [serving["model_id"]] * len(predictions.values),
+                    "property": [spec.name] * len(predictions.values),
+                    "material_id": predictions.material_ids.tolist(),
+                    "value": predictions.values,
+                    "lower_90": predictions.lower,
+                    "upper_90": predictions.upper,
+                    "in_domain": predictions.in_domain,
                 },
                 schema=TABLES["predictions"].arrow_schema,
             )
         )
-    models.replace_predictions(lake, spec.name, serving["model_id"], pa.concat_tables(predicted))
+    models.replace_predictions(lake, spec.name, serving["model_id"], pa.concat_tables(tables))
     return len(material_ids)
 
 
 def load_source_model(lake: Lake, model_id: str) -> SourceModel:
-    """The helper model with this id.
+    """Load the helper model with this id.
 
     Raises:
-        InputError: it is not in the registry, or its file is not the one recorded.
+        InputError: It is not registered, or its file is not the one recorded.
     """
     row = models.find(lake, model_id)
     if row is None:
         raise InputError(f"source model {model_id} is not in the store; train the source models first")
     model = persistence.loads(*models.content(lake, row), row["file_sha256"])
     if not isinstance(model, SourceModel):
-        raise InputError(f"{row['path']} holds no source model; train it again")
+        raise InputError(f"the file {row['path']} does not contain a source model; train it again")
     return model
 
 
 def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
-    """The ensemble of a `models` row.
+    """Load the ensemble of a `models` row.
 
     Raises:
-        InputError: its file is not the one recorded.
+        InputError: Its file is not the one recorded.
     """
     model = persistence.loads(*models.content(lake, row), row["file_sha256"])
     if not isinstance(model, Ensemble):
-        raise InputError(f"{row['path']} holds no ensemble; train it again")
+        raise InputError(f"the file {row['path']} does not contain an ensemble; train it again")
     return model
 
 
 def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
-    """What the helper sources computed, without descriptors: for looking up known values."""
+    """Read the helper sources without descriptors, to look up computed values."""
     with lake.reader() as con:
         return [samples_of(select_source(con, spec, source, ()), spec) for source in spec.helpers]
 
@@ -194,65 +209,86 @@ def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
 def select_source(
     con: duckdb.DuckDBPyConnection, spec: EnsembleSpec, source: str, features: Iterable[str]
 ) -> TrainingSet:
-    """The training set of one source of an ensemble as `con` sees the store: of a helper, all that it reports."""
+    """Select the training set of one source of an ensemble.
+
+    Args:
+        con: The store, at the wanted snapshot.
+        spec: The ensemble.
+        source: The source; of a helper, all properties that it reports are selected.
+        features: Names of the feature sets.
+
+    Raises:
+        InputError: The source has no labels yet.
+    """
     if source == spec.target:
         properties = [spec.name]
     else:
-        name, _, method = source.partition(":")
-        found = con.execute(
+        ref = SourceRef.parse(source)
+        rows = con.execute(
             "SELECT DISTINCT property FROM labels WHERE source = ? AND (? = '' OR method = ?) ORDER BY 1",
-            [name, method, method],
-        )
-        properties = [each for (each,) in found.fetchall()]
+            [ref.source, ref.method, ref.method],
+        ).fetchall()
+        properties = [name for (name,) in rows]
     return select(con, source, properties, tuple(features))
 
 
-def known_of(lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
-    """What computed sources hold about some materials: for each source (m, p), NaN where it holds nothing.
+def computed_of(
+    lake: Lake, helpers: Iterable[SourceModel], material_ids: Iterable[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Look up the values that computed sources have of some materials.
 
-    Asked in the store, as a source may have hundreds of thousands of materials; by literals, since binding parameters
-    imports pandas (0.5 s).
+    By a query, as a source may have hundreds of thousands of materials; with literals, since binding parameters imports
+    pandas (0.5 s).
+
+    Args:
+        lake: The store.
+        helpers: Models of the sources.
+        material_ids: m materials.
+
+    Returns:
+        For each source (m, p), NaN where it has no value.
     """
-    wanted = list(material_ids)
-    rows = {material: row for row, material in enumerate(wanted)}
-    listed = ", ".join(f"'{material}'" for material in wanted)  # formulas: letters and digits
-    found: dict[str, NDArray[np.float64]] = {}
-    places: dict[tuple[str, str], list[tuple[str, NDArray[np.float64]]]] = {}
+    names = list(material_ids)
+    row_of = {name: row for row, name in enumerate(names)}
+    values: dict[str, NDArray[np.float64]] = {}
+    columns: dict[tuple[str, str], list[tuple[str, NDArray[np.float64]]]] = {}
     for helper in helpers:
-        found[helper.source] = np.full((len(wanted), len(helper.properties)), np.nan)
-        name, _, method = helper.source.partition(":")
+        values[helper.source] = np.full((len(names), len(helper.properties)), np.nan)
+        ref = SourceRef.parse(helper.source)
         for column, property_name in enumerate(helper.properties):
-            places.setdefault((name, property_name), []).append((method, found[helper.source][:, column]))
-    sources = ", ".join(f"'{name}'" for name in sorted({name for name, _ in places})) or "''"
+            columns.setdefault((ref.source, property_name), []).append((ref.method, values[helper.source][:, column]))
+    if not names or not columns:
+        return values
+    sources = sorted({source for source, _ in columns})
     with lake.reader() as con:
         labels = con.execute(
             "SELECT source, method, property, material_id, value FROM labels "
-            f"WHERE source IN ({sources}) AND material_id IN ({listed})"
+            f"WHERE source IN ({literals(sources)}) AND material_id IN ({literals(names)})"
         ).fetchall()
-    for name, method, property_name, material, value in labels:
-        for asked, values in places.get((name, property_name), ()):
-            if asked in ("", method):
-                values[rows[material]] = value
-    return found
+    for source, method, property_name, material_id, value in labels:
+        for method_of_column, column_values in columns.get((source, property_name), ()):
+            if method_of_column in ("", method):
+                column_values[row_of[material_id]] = value
+    return values
 
 
 def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
-    """A training set as arrays, without materials that have no descriptor at all."""
+    """Turn a training set into arrays, without materials that have no descriptor at all."""
     table = training_set.table
     features = _matrix(table, training_set.descriptors)
-    described = ~np.isnan(features).all(axis=1) if training_set.descriptors else np.ones(len(features), dtype=bool)
+    rows = ~np.isnan(features).all(axis=1) if training_set.descriptors else np.ones(len(features), dtype=bool)
     keys = {
         name: np.array(table[name].to_pylist(), dtype=str) for name in ("material_id", "group_id", "chemical_system")
     }
     return Samples(
         source=training_set.source,
-        kind="experiment" if training_set.source == spec.target else "computation",
+        kind=Kind.EXPERIMENT if training_set.source == spec.target else Kind.COMPUTATION,
         properties=training_set.properties,
-        material_ids=keys["material_id"][described],
-        group_ids=keys["group_id"][described],
-        chemical_systems=keys["chemical_system"][described],
-        features=features[described],
-        values=_matrix(table, training_set.properties)[described],
+        material_ids=keys["material_id"][rows],
+        group_ids=keys["group_id"][rows],
+        chemical_systems=keys["chemical_system"][rows],
+        features=features[rows],
+        values=_matrix(table, training_set.properties)[rows],
         widths=training_set.widths,
     )
 
@@ -263,9 +299,9 @@ def _select(lake: Lake, spec: EnsembleSpec) -> Mapping[str, TrainingSet]:
     return _select_at(lake, spec, snapshot, time)
 
 
-@lru_cache(maxsize=1)  # the assets of one run ask for the same 1 to 10 s of work
+@lru_cache(maxsize=1)  # the assets of one run need the same 1 to 10 s of work
 def _select_at(lake: Lake, spec: EnsembleSpec, snapshot: int, _time: datetime) -> Mapping[str, TrainingSet]:
-    """The training sets at a snapshot; its time tells stores apart that lay in the same folder one after another."""
+    """Select the training sets at a snapshot; its time distinguishes stores that one folder held one after another."""
     with lake.reader(snapshot) as con:
         return MappingProxyType({source: select_source(con, spec, source, spec.features) for source in spec.sources})
 
@@ -332,54 +368,12 @@ def _register(
     }
     metrics, out_of_fold = [], []
     for evaluation in evaluations:
-        metrics += [figure for found in evaluation.metrics for figure in _figures(model_id, found)]
-        out_of_fold += _out_of_fold(model_id, evaluation)
+        metrics += metric_rows(model_id, evaluation)
+        out_of_fold += out_of_fold_rows(model_id, evaluation)
     noise = replicate_noise(lake, training_set.source, spec.name)
     if noise is not None and metrics:
-        metrics.append(
-            {
-                "model_id": model_id,
-                "protocol": "replicates",
-                "setting": "measurement",
-                "subset": "all",
-                "metric": "pooled_sd",
-                "value": noise,
-            }
-        )
+        metrics.append(noise_row(model_id, noise))
     about = {table: [{"model_id": model_id, **each} for each in rows] for table, rows in details.items()}
     models.record(lake, row, metrics, out_of_fold, about)
     if source is None and models.may_serve(lake, model_id, spec.name):
         models.promote(lake, row)
-
-
-def _figures(model_id: str, found: Metrics) -> list[dict[str, Any]]:
-    values = {name: float(getattr(found, name)) for name in _FIGURES}
-    values |= {f"coverage_{100 * level:.0f}": share for level, share in zip(FURTHER, found.further, strict=True)}
-    keys = {"model_id": model_id, "protocol": found.protocol, "setting": found.model, "subset": found.subset}
-    return [{**keys, "metric": name, "value": value} for name, value in values.items() if not np.isnan(value)]
-
-
-def _out_of_fold(model_id: str, evaluation: Evaluation) -> list[dict[str, Any]]:
-    return [
-        {
-            "model_id": model_id,
-            "protocol": held.protocol,
-            "setting": held.model,
-            "material_id": material_id,
-            "measured": measured,
-            "value": value,
-            "lower_90": None if np.isnan(lower) else lower,
-            "upper_90": None if np.isnan(upper) else upper,
-            "in_domain": in_domain,
-        }
-        for held in evaluation.held_out.values()
-        for material_id, measured, value, lower, upper, in_domain in zip(
-            held.material_ids.tolist(),
-            held.measured.tolist(),
-            held.values.tolist(),
-            held.lower.tolist(),
-            held.upper.tolist(),
-            held.in_domain.tolist(),
-            strict=True,
-        )
-    ]

@@ -20,9 +20,9 @@ from matstrata.pipelines.learning.models.network import Network, Networks
 from matstrata.pipelines.learning.models.scales import Scale
 from matstrata.pipelines.learning.models.source_models import SourceModel
 from matstrata.pipelines.learning.neighbors import Neighborhood
+from matstrata.pipelines.learning.settings import View
 from matstrata.pipelines.learning.stack.difficulty import Difficulty
 from matstrata.pipelines.learning.stack.domain import Domain
-from matstrata.pipelines.learning.settings import View
 from matstrata.pipelines.learning.stack.ensemble import Ensemble
 from matstrata.pipelines.learning.stack.intervals import Calibration
 from matstrata.pipelines.learning.stack.level1 import Level1

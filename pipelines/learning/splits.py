@@ -60,8 +60,8 @@ def _clusters(features: NDArray[np.float64]) -> NDArray[np.intp]:
 def assign_folds(units: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
     """Give each row a fold number, (n,), the same for all rows of a unit.
 
-    Units are dealt in shuffled order, each to the fold that has fewest rows, so folds are nearly equal in size even when
-    units are not. With fewer units than `n_folds` there are as many folds as units.
+    Units are dealt in shuffled order, each to the fold that has fewest rows, so folds are nearly equal in size even
+    when units are not. With fewer units than `n_folds` there are as many folds as units.
 
     Args:
         units: (n,) unit of each row.

@@ -40,8 +40,8 @@ def run_in_parallel(tasks: Iterable[Callable[[], T]]) -> list[T]:
     def limit_openmp() -> None:
         _libraries().limit(limits=1, user_api="openmp")  # OpenMP keeps this number for each thread, so each sets it
 
-    # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads that do so leave the filters broken,
-    # and warn of it. So the filters are restored, and that one warning is dropped.
+    # scikit-learn (1.9) sets and resets the warning filters for each tree; two threads that do so leave the filters
+    # broken, and warn of it. So the filters are restored, and that one warning is dropped.
     with (
         warnings.catch_warnings(record=True) as caught,
         one_thread(),

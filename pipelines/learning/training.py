@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from matstrata.pipelines.learning.evaluation.evaluation import CurvePoint, Evaluation, evaluate, learning_curve
-from matstrata.pipelines.learning.evaluation.insight import Insight
+from matstrata.pipelines.learning.evaluation.evaluation import Evaluation, evaluate, learning_curve
+from matstrata.pipelines.learning.evaluation.importance import ImportanceCollector
 from matstrata.pipelines.learning.evaluation.protocols import split_protocol
+from matstrata.pipelines.learning.evaluation.table_rows import curve_row
 from matstrata.pipelines.learning.samples import Samples
-from matstrata.pipelines.learning.splits import Split
 from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
+from matstrata.schemas.terms import Split
 
 if TYPE_CHECKING:
-    from matstrata.pipelines.learning.stack.level1 import Helper
+    from matstrata.pipelines.learning.stack.inputs import Helper
 
 log = logging.getLogger("matstrata.learning")
 
-_SPLITS = (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
-_ENOUGH = 1_500  # rows tested under the second: each fold costs as much as fitting twice over
+EVALUATED_SPLITS = (Split.GROUPED_KFOLD, Split.CHEMICAL_SYSTEM)
+MAX_TESTED_ROWS = 1_500  # of the splits after the first: each fold takes as long as fitting twice
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """An ensemble with everything that is registered of it.
+    """An ensemble with everything that is registered about it.
 
     Attributes:
         model: The ensemble that serves, fitted on all materials.
@@ -62,27 +63,22 @@ def fit_ensemble(
         descriptors: Names of the feature columns.
         bounds: Smallest and largest possible value of the property.
         zero_class: Name of the class whose value is 0, where there is one.
-        seed: Fixes what chance decides.
+        seed: Fixes random choices.
 
     Raises:
-        LeakageError: when a helper model was trained on a group of the target.
-        LearningError: when there are too few materials.
+        LeakageError: A helper model was trained on a group of the target.
+        LearningError: There are too few materials.
     """
     log.info("%s: evaluating out of fold on %s materials", name, f"{len(samples):,}")
-    protocols = [split_protocol(samples, split, zero_class, seed) for split in _SPLITS]
-    protocols[1:] = [protocol.shortened(_ENOUGH) for protocol in protocols[1:]]
-    insight = Insight([helper.source for helper in helpers], descriptors, len(samples), seed)
+    protocols = [split_protocol(samples, split, zero_class, seed) for split in EVALUATED_SPLITS]
+    protocols[1:] = [protocol.shortened(MAX_TESTED_ROWS) for protocol in protocols[1:]]
+    importance = ImportanceCollector([helper.source for helper in helpers], descriptors, len(samples), seed)
     evaluations = [
-        evaluate(samples, helpers, helper_samples, protocol, bounds, seed, None if number else insight.look)
+        evaluate(samples, helpers, helper_samples, protocol, bounds, seed, None if number else importance.collect)
         for number, protocol in enumerate(protocols)
     ]
     curve = learning_curve(samples, helpers, helper_samples, protocols[0], evaluations[0], bounds, seed)
     log.info("%s: fitting the ensemble", name)
     model = train_ensemble(samples, helpers, helper_samples, bounds, seed)
-    details = {"learning_curves": list(map(_curve_row, curve)), **insight.found}
+    details = {"learning_curves": list(map(curve_row, curve)), **importance.rows}
     return Fitted(model, tuple(evaluations), details)
-
-
-def _curve_row(point: CurvePoint) -> dict[str, Any]:
-    values = asdict(point)
-    return {"setting": values.pop("model"), **values}

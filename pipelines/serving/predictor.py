@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.registry import get_feature_set
 from matstrata.pipelines.learning.explanation import blocks_of, donors_of, effects
-from matstrata.pipelines.learning.jobs import known_of, load_ensemble
+from matstrata.pipelines.learning.jobs import computed_of, load_ensemble
 from matstrata.pipelines.learning.stack.ensemble import Contribution, Ensemble, Predictions
 from matstrata.schemas.composition import Composition, FormulaError, parse_formula
 from matstrata.schemas.display import formula_for_people
@@ -244,7 +244,7 @@ class Predictor:
 
     def _predict(self, material_ids: list[str], features: NDArray[np.float64]) -> list[dict[str, Any]]:
         """The fields of a prediction, except `formula` and `effects`, for each material."""
-        stored = known_of(self._lake, self._ensemble.sources, material_ids)
+        stored = computed_of(self._lake, self._ensemble.sources, material_ids)
         predictions = self._ensemble.predict(features, np.array(material_ids, dtype=str), stored)
         references = self._references(predictions)
         total = (predictions.upper - predictions.lower) / 2 / _HALF_WIDTH_90
@@ -286,7 +286,7 @@ class Predictor:
         names = [column.name for each in self._feature_sets for column in each.columns]
         blocks = blocks_of(names, [helper.source for helper in ensemble.helpers])
         donors = ensemble.material_ids[donors_of(ensemble, seed)].tolist()
-        stored, stored_of_donors = (known_of(self._lake, ensemble.sources, ids) for ids in (material_ids, donors))
+        stored, stored_of_donors = (computed_of(self._lake, ensemble.sources, ids) for ids in (material_ids, donors))
         return [
             tuple(
                 Effect(blocks[place].kind, blocks[place].name, float(row[place])) for place in np.argsort(-np.abs(row))
@@ -333,14 +333,14 @@ def _contribution(contribution: Contribution, i: int) -> SourceContribution:
     return SourceContribution(
         contribution.source,
         contribution.kind,
-        contribution.given,
+        contribution.helpers,
         contribution.weight,
         tuple(
             PropertyContribution(
                 name, get_property(name).unit, float(predicted), None if np.isnan(stored) else float(stored)
             )
             for name, predicted, stored in zip(
-                contribution.properties, contribution.predicted[i], contribution.known[i], strict=True
+                contribution.properties, contribution.predicted[i], contribution.computed[i], strict=True
             )
         ),
     )

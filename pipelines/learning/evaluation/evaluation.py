@@ -1,8 +1,8 @@
 """How large the ensemble's errors are on materials that nothing in it was trained on.
 
 One call evaluates one `Protocol`, of training and of a benchmark in the same way: inside each outer training part
-everything is fitted again, from scaling to calibration. Not here: scores (`scores`), figures and tables (`reports`), and
-the fit that serves (`stack.ensemble`).
+everything is fitted again, from scaling to calibration. Not here: scores (`scores`), figures and tables (`reports`),
+and the fit that serves (`stack.ensemble`).
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def grow(expressions: Mapping[Expression, Unit]) -> Iterator[tuple[Expression, U
 def distinct(
     candidates: Sequence[tuple[Expression, Unit]], quantities: Quantities, *, digits: int = 7
 ) -> dict[Expression, Unit]:
-    """Leave out expressions without a value, nearly constant ones, and those that equal an earlier one up to a factor."""
+    """Leave out expressions without a value, nearly constant ones, and multiples of earlier ones."""
     selected, keys = {}, set()
     for expression, unit in candidates:
         values = evaluate(expression, quantities)

@@ -1,8 +1,8 @@
 """Boosted trees, by XGBoost, as a record that a model file can hold.
 
 Each tree is given a part of the rows, and each of its splits a part of the columns (stochastic gradient boosting,
-Friedman 2002, doi:10.1016/S0167-9473(01)00065-2): where descriptors are nearly redundant, that both lowers the error and
-halves the time. XGBoost: doi:10.1145/2939672.2939785. Not here: which sizes there are (`candidates`, `stack.level1`).
+Friedman 2002, doi:10.1016/S0167-9473(01)00065-2): where descriptors are nearly redundant, that both lowers the error
+and halves the time. XGBoost: doi:10.1145/2939672.2939785. Not here: the sizes (`candidates`, `stack.level1`).
 """
 
 from __future__ import annotations

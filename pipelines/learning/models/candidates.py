@@ -59,8 +59,8 @@ class Head:
 def select_kinds(samples: Samples, heads: Sequence[Head], seed: int) -> dict[str, str]:
     """Select the kind of model for each head, by name.
 
-    That with the lowest error on held-out groups: mean absolute error for numbers, the Brier score
-    mean((p - y)^2) of the predicted probabilities p for booleans y (doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2).
+    That with the lowest error on held-out groups: the mean absolute error for numbers; for booleans y with predicted
+    probabilities p the Brier score mean((p - y)^2) (Brier 1950).
     """
     units = _units(samples)
     cells = []
@@ -68,7 +68,9 @@ def select_kinds(samples: Samples, heads: Sequence[Head], seed: int) -> dict[str
         kinds = _candidates(samples, head, seed)
         if len(kinds) > 1 and len(np.unique(units[head.rows])) >= SELECTION_FOLDS:
             folds = assign_folds(units[head.rows], SELECTION_FOLDS, seed)
-            cells += [(head, kind, fit, folds == fold) for kind, fit in kinds.items() for fold in range(SELECTION_FOLDS)]
+            cells += [
+                (head, kind, fit, folds == fold) for kind, fit in kinds.items() for fold in range(SELECTION_FOLDS)
+            ]
 
     def error(head: Head, fit: Fit, test: NDArray[np.bool_]) -> float:
         model, features = fit(head.rows[~test], head.values[~test]), samples.features[head.rows[test]]

@@ -101,7 +101,7 @@ class Networks:
     properties: tuple[str, ...] = ()
 
     def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Join the second hidden layers of all k networks for m materials, (m, k h), and average the outputs, (m, o)."""
+        """Join the second hidden layers of all k networks, (m, k h), and average their outputs, (m, o)."""
         each = [network.representation(features) for network in self.networks]
         return np.hstack([layers for layers, _ in each]), np.mean([outputs for _, outputs in each], axis=0)
 
@@ -237,7 +237,7 @@ def _gather(helpers: Sequence[Samples], rows: NDArray[np.intp]) -> NDArray[np.fl
 
 
 def _targets(values: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Scale the (n, p) values to the (n, o) outputs' targets, NaN where unreported; and mark outputs that are log-odds."""
+    """Scale (n, p) values to (n, o) targets, NaN where unreported; and mark the outputs that are log-odds."""
     outputs, classes = [], []
     for column in values.T:
         outputs.append(fit_scale(column).apply(column))

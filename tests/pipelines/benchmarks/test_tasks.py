@@ -1,4 +1,4 @@
-"""The published figures, computed anew from published predictions; the official folds."""
+"""The published figures, recomputed from published predictions; the official folds."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from matstrata.schemas.errors import InputError
 def task(name: str, mirror: str, cache: Path) -> Task:
     spec = get_benchmark(name)
     mirrors = [Path(folder) for folder in mirror.split(os.pathsep)]
-    found = locate_all({key: (place,) for key, place in spec.files.items()}, cache=cache, mirrors=mirrors)
-    return read_task(name, {key: file.path for key, (file,) in found.items()})
+    located = locate_all({key: (place,) for key, place in spec.files.items()}, cache=cache, mirrors=mirrors)
+    return read_task(name, {key: file.path for key, (file,) in located.items()})
 
 
 def test_the_papers_own_figures_come_out_of_its_predictions(mirror: str, tmp_path: Path) -> None:
-    found = task("kauwe2020", mirror, tmp_path)
-    assert (found.folds == -1).sum() == 1986
-    assert (found.folds == 0).sum() == 497
-    assert found.published["svr"]["rmse"] == pytest.approx(0.606, abs=0.001)
-    assert found.published["ensemble"]["rmse"] == pytest.approx(0.549, abs=0.001)
-    assert found.published["ensemble"]["mae"] == pytest.approx(0.369, abs=0.001)
+    benchmark = task("kauwe2020", mirror, tmp_path)
+    assert (benchmark.folds == -1).sum() == 1986
+    assert (benchmark.folds == 0).sum() == 497
+    assert benchmark.published["svr"]["rmse"] == pytest.approx(0.606, abs=0.001)
+    assert benchmark.published["ensemble"]["rmse"] == pytest.approx(0.549, abs=0.001)
+    assert benchmark.published["ensemble"]["mae"] == pytest.approx(0.369, abs=0.001)
 
 
 def test_the_official_folds_are_those_of_the_leaderboard(mirror: str, tmp_path: Path) -> None:
-    found = task("matbench_expt_gap", mirror, tmp_path)
-    assert np.bincount(found.folds).tolist() == [921, 921, 921, 921, 920]
-    assert found.published["darwin"]["mae"] == pytest.approx(0.2865, abs=0.001)
-    assert found.published["darwin"]["mae_nonmetal"] == pytest.approx(0.559, abs=0.001)
-    assert found.published["saasbo_crabnet"]["mae_nonmetal"] == pytest.approx(0.537, abs=0.001)
+    benchmark = task("matbench_expt_gap", mirror, tmp_path)
+    assert np.bincount(benchmark.folds).tolist() == [921, 921, 921, 921, 920]
+    assert benchmark.published["darwin"]["mae"] == pytest.approx(0.2865, abs=0.001)
+    assert benchmark.published["darwin"]["mae_nonmetal"] == pytest.approx(0.559, abs=0.001)
+    assert benchmark.published["saasbo_crabnet"]["mae_nonmetal"] == pytest.approx(0.537, abs=0.001)
 
 
 def test_every_benchmark_names_its_make_up() -> None:

@@ -11,6 +11,7 @@ from matstrata.pipelines.learning.models import candidates, network
 from matstrata.pipelines.learning.models.boosting import Size
 from matstrata.pipelines.learning.samples import Samples
 from matstrata.pipelines.learning.stack import level1
+from matstrata.schemas.terms import Kind
 
 Make = Callable[..., Samples]
 
@@ -19,16 +20,16 @@ Make = Callable[..., Samples]
 def quick() -> Iterator[None]:
     """Fit small models."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(level1, "TREES", 15)
-        patch.setattr(candidates, "DEEP", Size(trees=40, depth=6, rate=0.2))
-        patch.setattr(candidates, "SHALLOW", Size(trees=40, depth=3, rate=0.2))
+        patch.setattr(level1, "FOREST_TREES", 15)
+        patch.setattr(candidates, "DEEP", Size(trees=40, depth=6, learning_rate=0.2))
+        patch.setattr(candidates, "SHALLOW", Size(trees=40, depth=3, learning_rate=0.2))
         patch.setattr(network, "HIDDEN", (32, 24, 16))
         yield
 
 
 def _formula(row: int) -> tuple[str, str]:
     """Give distinct binary formulas, two to a group, eight to a chemical system."""
-    metals = [
+    metals = (
         "Li",
         "Na",
         "K",
@@ -48,8 +49,8 @@ def _formula(row: int) -> tuple[str, str]:
         "Hf",
         "Sc",
         "Y",
-    ]
-    anions = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N", "P"]
+    )
+    anions = ("O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N", "P")
     system = row // 8
     metal, anion = metals[system % len(metals)], anions[(system // len(metals)) % len(anions)]
     return f"{metal}{row % 8 + 2}{anion}", f"{anion}-{metal}"
@@ -64,16 +65,16 @@ def truth(features: np.ndarray) -> np.ndarray:
 def make() -> Make:
     """Build a source of n materials starting at row `start`."""
 
-    def build(source: str, kind: str, n: int, start: int = 0, noise: float = 0.1, seed: int = 1) -> Samples:
+    def build(source: str, kind: Kind, n: int, start: int = 0, noise: float = 0.1, seed: int = 1) -> Samples:
         rows = range(start, start + n)
         formulas = [_formula(row) for row in rows]
         features = np.array([np.random.default_rng(row).normal(size=5) for row in rows])
         values = truth(features) + noise * np.random.default_rng(seed).normal(size=n)
-        columns = [values] if kind == "experiment" else [0.6 * values - 0.3, np.exp(8 * values)]
+        columns = [values] if kind is Kind.EXPERIMENT else [0.6 * values - 0.3, np.exp(8 * values)]
         return Samples(
             source=source,
             kind=kind,
-            properties=("gap",) if kind == "experiment" else ("gap", "mass"),
+            properties=("gap",) if kind is Kind.EXPERIMENT else ("gap", "mass"),
             material_ids=np.array([formula for formula, _ in formulas]),
             group_ids=np.array([f"group{row // 2}" for row in rows]),
             chemical_systems=np.array([system for _, system in formulas]),
@@ -87,13 +88,13 @@ def make() -> Make:
 @pytest.fixture(scope="session")
 def measured(make: Make) -> Samples:
     """120 experiments."""
-    return make("experiment", "experiment", 120)
+    return make("experiment", Kind.EXPERIMENT, 120)
 
 
 @pytest.fixture(scope="session")
 def computed(make: Make) -> Samples:
     """500 computations; the first 60 are of measured materials; a few cells are missing."""
-    samples = make("dft", "computation", 500, start=60, noise=0.02, seed=2)
+    samples = make("dft", Kind.COMPUTATION, 500, start=60, noise=0.02, seed=2)
     samples.values[::7, 1] = np.nan
     samples.features[::11, 4] = np.nan
     return samples

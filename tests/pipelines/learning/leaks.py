@@ -7,23 +7,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from matstrata.pipelines.learning.evaluation.evaluation import HeldOut
+from matstrata.pipelines.learning.evaluation.scores import HeldOut
 from matstrata.pipelines.learning.samples import Samples
 
-COPY = 0.9999  # rank correlation beyond which a descriptor is the target in another dress
+MIN_COPY_CORRELATION = 0.9999  # of ranks, beyond which a descriptor is a monotone function of the target
 
 
 def suspicious_columns(samples: Samples) -> list[int]:
     """Descriptor columns that order the materials exactly as the target does."""
     ranks = np.argsort(np.argsort(samples.values[:, 0]))
-    found = []
+    copies = []
     for column, values in enumerate(samples.features.T):
-        known = np.isfinite(values)
-        if known.sum() > 10 and np.ptp(values[known]) > 0:
-            order = np.argsort(np.argsort(values[known]))
-            if abs(np.corrcoef(order, ranks[known])[0, 1]) > COPY:
-                found.append(column)
-    return found
+        finite = np.isfinite(values)
+        if finite.sum() > 10 and np.ptp(values[finite]) > 0:
+            order = np.argsort(np.argsort(values[finite]))
+            if abs(np.corrcoef(order, ranks[finite])[0, 1]) > MIN_COPY_CORRELATION:
+                copies.append(column)
+    return copies
 
 
 def depends_on_test_values(run: Callable[[Samples], HeldOut], samples: Samples) -> bool:

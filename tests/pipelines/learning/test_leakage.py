@@ -9,11 +9,11 @@ from matstrata.pipelines.learning.evaluation.evaluation import evaluate, fit_sta
 from matstrata.pipelines.learning.evaluation.protocols import split_protocol
 from matstrata.pipelines.learning.leakage import LeakageError
 from matstrata.pipelines.learning.models.source_models import train_source_model
-from matstrata.pipelines.learning.samples import known_values
-from matstrata.pipelines.learning.splits import Split, check_folds
+from matstrata.pipelines.learning.samples import computed_values
+from matstrata.pipelines.learning.splits import check_folds
 from matstrata.pipelines.learning.stack import level1
-from matstrata.pipelines.learning.stack.ensemble import predict_helpers
-from matstrata.pipelines.learning.stack.level1 import Setting
+from matstrata.pipelines.learning.stack.inputs import predict_helpers
+from matstrata.schemas.terms import Setting, Split
 from tests.pipelines.learning.leaks import depends_on_test_values, suspicious_columns
 
 
@@ -23,9 +23,9 @@ def test_a_planted_copy_of_the_target_is_caught(measured):
     assert suspicious_columns(measured) == []
 
 
-def test_a_straddling_group_is_caught(measured):
+def test_a_group_in_two_folds_is_caught(measured):
     folds = np.arange(len(measured)) % 5
-    with pytest.raises(LeakageError, match="lies in folds"):
+    with pytest.raises(LeakageError, match="is in folds"):
         check_folds(measured.group_ids, folds)
 
 
@@ -46,21 +46,21 @@ def test_a_scaler_fitted_outside_the_fold_is_caught(measured, monkeypatch):
     assert not depends_on_test_values(run, measured)
 
     def leaky(samples):
-        centre, spread = samples.values.mean(), samples.values.std()
-        scaled = replace(samples, values=(samples.values - centre) / spread)
-        found = run(scaled)
-        return replace(found, values=found.values * spread + centre)
+        center, spread = samples.values.mean(), samples.values.std()
+        scaled = replace(samples, values=(samples.values - center) / spread)
+        held_out = run(scaled)
+        return replace(held_out, values=held_out.values * spread + center)
 
-    monkeypatch.setattr(level1, "TREES", 5)
+    monkeypatch.setattr(level1, "FOREST_TREES", 5)
     assert depends_on_test_values(leaky, measured)
 
 
 def test_a_helper_that_saw_a_test_group_is_caught(measured, computed):
-    seen = train_source_model(computed, measured.group_ids[:90], seed=0)
+    leaky = train_source_model(computed, measured.group_ids[:90], seed=0)
     with pytest.raises(LeakageError, match="of the target"):
-        predict_helpers(measured, [seen], [computed])
+        predict_helpers(measured, [leaky], [computed])
 
 
-def test_measured_values_are_never_known_values(measured):
+def test_measured_values_are_never_inputs(measured):
     with pytest.raises(LeakageError, match="experiment"):
-        known_values(measured, measured.material_ids)
+        computed_values(measured, measured.material_ids)

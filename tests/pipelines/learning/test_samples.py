@@ -1,4 +1,4 @@
-"""What samples refuse, and how known values are looked up."""
+"""What samples refuse, and how computed values are looked up."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matstrata.pipelines.learning.leakage import LeakageError, LearningError
-from matstrata.pipelines.learning.samples import elements_of, known_values, target_values
+from matstrata.pipelines.learning.samples import computed_values, elements_of, target_values
 
 
 def test_a_material_may_appear_once(measured):
@@ -31,15 +31,15 @@ def test_a_target_has_one_reported_property(measured, computed):
         target_values(replace(measured, values=np.full_like(measured.values, np.nan)))
 
 
-def test_known_values_are_those_of_the_same_material(measured, computed):
-    known = known_values(computed, measured.material_ids)
-    assert np.isnan(known[:60]).all()
-    np.testing.assert_array_equal(known[60:], computed.values[:60])
+def test_computed_values_are_those_of_the_same_material(measured, computed):
+    values = computed_values(computed, measured.material_ids)
+    assert np.isnan(values[:60]).all()
+    np.testing.assert_array_equal(values[60:], computed.values[:60])
 
 
-def test_experimental_values_are_never_known(measured):
+def test_experimental_values_are_never_inputs(measured):
     with pytest.raises(LeakageError, match="only computed values"):
-        known_values(measured, measured.material_ids)
+        computed_values(measured, measured.material_ids)
 
 
 def test_elements_are_read_from_formulas():

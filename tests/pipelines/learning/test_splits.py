@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from matstrata.pipelines.learning.leakage import LeakageError, LearningError
 from matstrata.pipelines.learning.samples import Samples
-from matstrata.pipelines.learning.splits import Split, assign_folds, check_folds, split_units
+from matstrata.pipelines.learning.splits import assign_folds, check_folds, split_units
+from matstrata.schemas.terms import Kind, Split
 
 
 def samples(groups: list[int], systems: list[int]) -> Samples:
@@ -15,7 +16,7 @@ def samples(groups: list[int], systems: list[int]) -> Samples:
     n = len(groups)
     return Samples(
         "s",
-        "experiment",
+        Kind.EXPERIMENT,
         ("gap",),
         np.array([f"H{i + 2}O" for i in range(n)]),
         np.array([f"g{g}" for g in groups]),
@@ -56,8 +57,8 @@ def test_fewer_groups_than_folds_gives_as_many_folds_as_groups():
     assert set(assign_folds(np.array([0, 0, 1, 1, 2]), 5, 0)) == {0, 1, 2}
 
 
-def test_a_straddling_group_is_named():
-    with pytest.raises(LeakageError, match="group GaAs lies in folds 0 and 1"):
+def test_a_group_in_two_folds_is_named():
+    with pytest.raises(LeakageError, match="group GaAs is in folds 0 and 1"):
         check_folds(np.array(["GaAs", "GaN", "GaAs"]), np.array([0, 0, 1]))
 
 

@@ -9,7 +9,8 @@ from matstrata.pipelines.learning.evaluation.evaluation import evaluate, learnin
 from matstrata.pipelines.learning.evaluation.protocols import split_protocol
 from matstrata.pipelines.learning.leakage import LeakageError, LearningError
 from matstrata.pipelines.learning.models.source_models import train_source_model
-from matstrata.pipelines.learning.splits import Split, check_folds
+from matstrata.pipelines.learning.splits import check_folds
+from matstrata.schemas.terms import Split
 
 BOUNDS = (0.0, 8.0)
 
@@ -29,8 +30,8 @@ def evaluation(measured, computed, helper):
 
 
 def metric(evaluation, model, subset="all"):
-    (found,) = [m for m in evaluation.metrics if (m.model, m.subset) == (model, subset)]
-    return found
+    (metrics,) = [m for m in evaluation.metrics if (m.model, m.subset) == (model, subset)]
+    return metrics
 
 
 def test_an_informative_helper_lowers_the_error(evaluation):
@@ -57,7 +58,7 @@ def test_metrics_follow_from_the_predictions(evaluation, measured):
     assert metric(evaluation, "strict").mae == pytest.approx(error)
 
 
-def test_a_test_value_is_seen_by_nothing_in_its_fold(evaluation, measured, computed, helper):
+def test_no_model_of_a_fold_uses_its_test_values(evaluation, measured, computed, helper):
     """Change the values of one outer fold: its own predictions and intervals must not move at all."""
     fold = evaluation.held_out["strict"].fold == 0
     changed = replace(measured, values=measured.values.copy())
@@ -70,7 +71,7 @@ def test_a_test_value_is_seen_by_nothing_in_its_fold(evaluation, measured, compu
 
 
 def test_strict_does_not_see_computed_values_of_target_materials(evaluation, measured, computed, helper):
-    """Change what the computation says about the target's materials: only known_dft may notice."""
+    """Change the computed values of the target's materials: only known_dft may depend on them."""
     changed = replace(computed, values=computed.values.copy())
     changed.values[np.isin(computed.material_ids, measured.material_ids)] += 50
     again = evaluate(measured, [helper], [changed], grouped(measured), BOUNDS, seed=0)
@@ -84,41 +85,43 @@ def test_chemical_systems_are_never_split(measured):
     assert set(result.held_out) == {"without_dft", "mean", "single"}
 
 
-def test_a_helper_that_knows_the_target_is_refused(measured, computed):
+def test_a_helper_trained_on_the_target_is_refused(measured, computed):
     leaky = train_source_model(computed, np.array([], dtype=str), seed=0)
     with pytest.raises(LeakageError, match="of the target"):
         evaluate(measured, [leaky], [computed], grouped(measured), BOUNDS)
 
 
-def test_classes_are_reported_apart_and_by_what_was_predicted(measured):
+def test_classes_are_reported_by_measured_and_by_predicted_values(measured):
     inflated = replace(measured, values=np.where(measured.values < 2, 0.0, measured.values))
     result = evaluate(inflated, [], [], grouped(inflated, "metal"), BOUNDS)
-    metals, others = (metric(result, "without_dft", name) for name in ("metal", "non-metal"))
-    assert metals.n + others.n == 120
+    metals, nonmetals = (metric(result, "without_dft", name) for name in ("metal", "non-metal"))
+    assert metals.n + nonmetals.n == 120
     assert metals.n == (inflated.values == 0).sum()
-    said = metric(result, "without_dft", "predicted_metal")
-    assert said.n == (result.held_out["without_dft"].values == 0).sum()
+    predicted = metric(result, "without_dft", "predicted_metal")
+    assert predicted.n == (result.held_out["without_dft"].values == 0).sum()
 
 
 def test_every_cluster_is_left_out_in_turn(measured):
     protocol = split_protocol(measured, Split.CLUSTER)
     for part in protocol.parts():
-        assert len(np.unique(protocol.units[part.asked])) == 1
-        assert not set(protocol.units[part.told]) & set(protocol.units[part.asked])
+        assert len(np.unique(protocol.units[part.test])) == 1
+        assert not set(protocol.units[part.train]) & set(protocol.units[part.test])
 
 
 def test_a_shortened_protocol_tests_the_first_folds_and_trains_on_all(measured):
     whole = grouped(measured)
     short = whole.shortened(30)
     np.testing.assert_array_equal(short.tested, np.flatnonzero(whole.folds < 2))
-    for ours, theirs in zip(short.parts(), whole.parts(), strict=False):
-        np.testing.assert_array_equal(ours.told, theirs.told)
-        np.testing.assert_array_equal(ours.asked, theirs.asked)
+    parts = list(short.parts())
+    assert len(parts) == 2
+    for part, of_whole in zip(parts, whole.parts(), strict=False):
+        np.testing.assert_array_equal(part.train, of_whole.train)
+        np.testing.assert_array_equal(part.test, of_whole.test)
     np.testing.assert_array_equal(whole.shortened(1000).folds, whole.folds)
 
 
 def test_more_training_materials_lower_the_error(evaluation, measured, computed, helper):
-    """The curve ends in what the evaluation found, and a quarter of the units is a quarter of the materials."""
+    """The curve ends at the evaluation's error, and a quarter of the units is a quarter of the materials."""
     points = learning_curve(measured, [helper], [computed], grouped(measured), evaluation, BOUNDS)
     curve = {(point.model, point.n_trained): point for point in points}
     trained = sorted({point.n_trained for point in points})
@@ -130,9 +133,9 @@ def test_more_training_materials_lower_the_error(evaluation, measured, computed,
 
 def test_the_same_seed_gives_the_same_to_the_last_bit(evaluation, measured, computed, helper):
     again = evaluate(measured, [helper], [computed], grouped(measured), BOUNDS, seed=0)
-    for name, held in again.held_out.items():
-        np.testing.assert_array_equal(held.values, evaluation.held_out[name].values)
-        np.testing.assert_array_equal(held.upper, evaluation.held_out[name].upper)
+    for name, held_out in again.held_out.items():
+        np.testing.assert_array_equal(held_out.values, evaluation.held_out[name].values)
+        np.testing.assert_array_equal(held_out.upper, evaluation.held_out[name].upper)
 
 
 def test_one_group_cannot_be_evaluated(measured):

@@ -1,4 +1,4 @@
-"""A planted formula is found by several incomplete sources together where one source alone fails."""
+"""A planted expression is found from several incomplete sources together where one source alone fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNITS = {"charge": "", "radius": "pm", "length": "pm", "mass": "u", "gap": "eV",
 
 
 def planted(name: str, n: int, slope: float, constant: float, noise: float = 0.15) -> Task:
-    """A source that knows n materials of its own, and charge · radius / length with its own coefficients."""
+    """A source with n materials of its own, and charge · radius / length with its own coefficients."""
     rng = np.random.default_rng([n, int(100 * slope)])
     quantities = {each: rng.uniform(0.5, 3, n) for each in UNITS}
     values = constant + slope * quantities["charge"] * quantities["radius"] / quantities["length"]
@@ -28,16 +28,16 @@ def test_together_they_find_what_one_alone_cannot() -> None:
     truth = unseen.values
 
     def error(tasks: list[Task]) -> float:
-        found = fit_jointly(tasks, UNITS, n_terms=1)
-        return float(np.abs(found.predict("experiment", unseen.quantities) - truth).mean())
+        joint = fit_jointly(tasks, UNITS, n_terms=1)
+        return float(np.abs(joint.predict("experiment", unseen.quantities) - truth).mean())
 
     alone, together = error(TASKS[:1]), error(TASKS)
     assert together < 0.2
     assert alone > 4 * together
-    found = fit_jointly(TASKS, UNITS, n_terms=1)
-    shape = evaluate(found.terms[0], unseen.quantities)
+    joint = fit_jointly(TASKS, UNITS, n_terms=1)
+    shape = evaluate(joint.terms[0], unseen.quantities)
     assert abs(np.corrcoef(shape, truth)[0, 1]) > 0.9999
-    assert found.coefficients["dft3"][1] / found.coefficients["dft0"][1] == pytest.approx(1.4 / 0.4, rel=0.2)
+    assert joint.coefficients["dft3"][1] / joint.coefficients["dft0"][1] == pytest.approx(1.4 / 0.4, rel=0.2)
 
 
 def test_two_terms_are_found_and_can_be_read() -> None:
@@ -45,24 +45,24 @@ def test_two_terms_are_found_and_can_be_read() -> None:
     units = {name: UNITS[name] for name in ("charge", "mass", "row", "heat")}
     quantities = {each: rng.uniform(0.5, 3, 80) for each in units}
     values = 2 + 3 * quantities["charge"] ** 2 - 2 * quantities["mass"] * quantities["row"]
-    found = fit_jointly([Task("one", quantities, values)], units, n_terms=2)
-    assert found.predict("one", quantities) == pytest.approx(values)
-    assert set(found.text("one").split(" · ")) == {"2 + 3", "(charge)² − 2", "mass·row"}
+    joint = fit_jointly([Task("one", quantities, values)], units, n_terms=2)
+    assert joint.predict("one", quantities) == pytest.approx(values)
+    assert set(joint.text("one").split(" · ")) == {"2 + 3", "(charge)² − 2", "mass·row"}
 
 
 def test_units_decide_what_may_be_added() -> None:
     base = {name: unit_of(unit) for name, unit in UNITS.items()}
-    formulas = dict(grow(base))
-    assert ("+", "radius", "length") in formulas
-    assert ("+", "radius", "mass") not in formulas
-    assert ("exp", "radius") not in formulas
-    assert ("exp", "charge") in formulas
-    assert formulas["/", "radius", "length"] == unit_of("")
-    assert formulas["*", "radius", "length"] == formulas["square", "radius"]
+    expressions = dict(grow(base))
+    assert ("+", "radius", "length") in expressions
+    assert ("+", "radius", "mass") not in expressions
+    assert ("exp", "radius") not in expressions
+    assert ("exp", "charge") in expressions
+    assert expressions["/", "radius", "length"] == unit_of("")
+    assert expressions["*", "radius", "length"] == expressions["square", "radius"]
     assert text(("/", "charge", ("sqrt", "row"))) == "(charge)/(√|row|)"
 
 
-def test_what_never_varies_has_no_formula() -> None:
+def test_constant_values_have_no_expression() -> None:
     task = planted("flat", 20, 1.0, 0.0)
     with pytest.raises(LearningError, match="flat: all values are equal"):
         fit_jointly([Task("flat", task.quantities, np.ones(20))], UNITS)

@@ -1,19 +1,19 @@
-"""Boosted trees: what is missing is no obstacle, and what is said of one material depends on that material alone."""
+"""Boosted trees: inputs may be missing, and the prediction of a material depends on that material alone."""
 
 import numpy as np
 import pytest
 
 from matstrata.pipelines.learning.models.boosting import Boosted, Size, fit_boosted
 
-SMALL = Size(trees=60, depth=4, rate=0.2)
+SMALL = Size(trees=60, depth=4, learning_rate=0.2)
 
 
 @pytest.fixture(scope="module")
 def inputs():
     rng = np.random.default_rng(3)
-    found = rng.normal(size=(400, 6))
-    found[rng.random(found.shape) < 0.1] = np.nan
-    return found
+    columns = rng.normal(size=(400, 6))
+    columns[rng.random(columns.shape) < 0.1] = np.nan
+    return columns
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +35,21 @@ def test_chances_are_learned_from_booleans(inputs, values):
 
 
 @pytest.mark.parametrize("everything", [True, False])
-def test_one_class_alone_is_said_of_all(inputs, everything):
+def test_a_single_class_is_predicted_for_all(inputs, everything):
     chance = fit_boosted(inputs, np.full(len(inputs), everything), SMALL, 0).predict(inputs)
     assert (np.abs(chance - everything) < 0.02).all()
 
 
-def test_twice_the_same(inputs, values):
+def test_the_same_seed_gives_the_same_trees(inputs, values):
     first, second = (fit_boosted(inputs, values, SMALL, 7).predict(inputs) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
-def test_one_material_is_told_the_same_alone_and_among_others(inputs, values):
+def test_a_prediction_is_the_same_alone_and_among_others(inputs, values):
     model = fit_boosted(inputs, values, SMALL, 0)
     np.testing.assert_array_equal(model.predict(inputs)[:1], model.predict(inputs[:1]))
 
 
-def test_the_content_is_all_there_is(inputs, values):
+def test_the_serialized_trees_predict_the_same(inputs, values):
     model = fit_boosted(inputs, values, SMALL, 0)
     np.testing.assert_array_equal(Boosted(model.content.copy()).predict(inputs), model.predict(inputs))

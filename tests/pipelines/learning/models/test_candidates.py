@@ -1,4 +1,4 @@
-"""Which kind of model a small source gets: the one that errs least on its own held-out groups."""
+"""Which kind of model a small source gets: the one with the lowest error on its own held-out groups."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from matstrata.pipelines.learning.models import candidates
-from matstrata.pipelines.learning.models.candidates import Head, choose, fit_chosen
+from matstrata.pipelines.learning.models.candidates import Head, fit_kinds, select_kinds
 from matstrata.pipelines.learning.samples import Samples
+from matstrata.schemas.terms import Kind
 
 N = 240
 ROWS = np.arange(N)
@@ -18,7 +19,7 @@ def source(truth: Callable[..., np.ndarray], groups: int = 80, columns: int = 4)
     names = np.array([f"Li{row + 1}O" for row in ROWS])
     of_groups = np.array([f"group{row % groups}" for row in ROWS])
     values = truth(features)[:, None]
-    return Samples("dft", "computation", ("gap",), names, of_groups, names, features, values)
+    return Samples("dft", Kind.COMPUTATION, ("gap",), names, of_groups, names, features, values)
 
 
 def smooth(x: np.ndarray) -> np.ndarray:
@@ -33,48 +34,48 @@ def stepped(x: np.ndarray) -> np.ndarray:
 def test_the_kind_follows_the_truth(truth, chosen):
     samples = source(truth)
     head = Head("gap", ROWS, samples.values[:, 0])
-    kinds = choose(samples, [head], 0)
+    kinds = select_kinds(samples, [head], 0)
     assert kinds["gap"] in chosen
-    model = fit_chosen(samples, [head], kinds, 0)["gap"]
-    assert np.abs(model.predict(samples.features) - head.wanted).mean() < 0.2
+    model = fit_kinds(samples, [head], kinds, 0)["gap"]
+    assert np.abs(model.predict(samples.features) - head.values).mean() < 0.2
 
 
-def test_a_chance_is_judged_by_its_brier_score():
-    """Here the class is a step; a kernel has no chances to give, and is not asked."""
+def test_the_kind_for_a_probability_has_the_lowest_brier_score():
+    """Here the class is a step; a kernel predicts no probabilities, and is not a candidate."""
     samples = source(stepped)
     head = Head("gap (not zero)", ROWS, samples.values[:, 0] != 0)
-    assert choose(samples, [head], 0)["gap (not zero)"] in {"boosting", "shallow boosting", "trees"}
+    assert select_kinds(samples, [head], 0)["gap (not zero)"] in {"boosting", "shallow boosting", "trees"}
 
 
 def test_groups_are_held_out_whole():
-    """All materials of a group have one value, and one descriptor that names the group: worth nothing for others."""
+    """No model is asked to predict a material of a group that it was trained on."""
     rng = np.random.default_rng(1)
     of_group = rng.normal(size=80)
     samples = source(lambda x: of_group[ROWS % 80])
-    seen: list[set[str]] = []
+    overlaps: list[set[str]] = []
 
     class Model:
         def __init__(self, rows):
             self.groups = set(samples.group_ids[rows])
 
-        def predict(self, asked):
-            place = [int(np.flatnonzero((samples.features == each).all(axis=1))[0]) for each in asked]
-            seen.append(self.groups & set(samples.group_ids[place]))
-            return np.zeros(len(asked))
+        def predict(self, inputs):
+            rows = [int(np.flatnonzero((samples.features == each).all(axis=1))[0]) for each in inputs]
+            overlaps.append(self.groups & set(samples.group_ids[rows]))
+            return np.zeros(len(inputs))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "_candidates", lambda *_: dict.fromkeys("ab", lambda rows, _: Model(rows)))
-        choose(samples, [Head("gap", ROWS, samples.values[:, 0])], 0)
-    assert seen == [set()] * 6
+        select_kinds(samples, [Head("gap", ROWS, samples.values[:, 0])], 0)
+    assert overlaps == [set()] * 6
 
 
-def test_with_many_values_nothing_is_left_to_choose(monkeypatch):
-    monkeypatch.setattr(candidates, "FEW", 100)
-    monkeypatch.setattr(candidates, "FEW_FOR_FORESTS", 100)
+def test_with_many_values_there_is_no_selection(monkeypatch):
+    monkeypatch.setattr(candidates, "MAX_SELECTION_ROWS", 100)
+    monkeypatch.setattr(candidates, "MAX_FOREST_ROWS", 100)
     samples = source(smooth)
-    assert choose(samples, [Head("gap", ROWS, samples.values[:, 0])], 0) == {"gap": "boosting"}
+    assert select_kinds(samples, [Head("gap", ROWS, samples.values[:, 0])], 0) == {"gap": "boosting"}
 
 
-def test_with_two_groups_there_is_nothing_to_choose_by():
+def test_with_two_groups_there_is_no_selection():
     samples = source(smooth, groups=2)
-    assert choose(samples, [Head("gap", ROWS, samples.values[:, 0])], 0) == {"gap": "boosting"}
+    assert select_kinds(samples, [Head("gap", ROWS, samples.values[:, 0])], 0) == {"gap": "boosting"}

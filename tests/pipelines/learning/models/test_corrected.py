@@ -1,4 +1,4 @@
-"""Trees over a line say more than trees where the helpers' word goes beyond what was measured."""
+"""Trees that correct a linear model extrapolate along the helpers' predictions, where trees alone cannot."""
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -12,7 +12,7 @@ def trees():
     return make_pipeline(SimpleImputer(), ExtraTreesRegressor(30, random_state=0))
 
 
-def test_a_line_goes_on_where_trees_stop():
+def test_a_linear_model_extrapolates_where_trees_do_not():
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(300, 4))
     values = 2 * inputs[:, 3] + np.sin(3 * inputs[:, 0]) + 0.05 * rng.normal(size=300)

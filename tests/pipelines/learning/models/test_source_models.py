@@ -1,4 +1,4 @@
-"""Helper models: blind to the target, at ease with skew and gaps."""
+"""Helper models: blind to the target, and robust to skewed and missing values."""
 
 import hashlib
 from dataclasses import replace
@@ -12,7 +12,7 @@ from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.persistence import dumps, loads
 
 
-def test_a_helper_has_seen_no_group_of_the_target(measured, computed):
+def test_a_helper_is_trained_on_no_group_of_the_target(measured, computed):
     model = train_source_model(computed, measured.group_ids, seed=0)
     assert model.n_rows == 440
     model.check_blind_to(measured.group_ids)
@@ -24,8 +24,8 @@ def test_a_helper_trained_on_target_groups_is_caught(measured, computed):
         model.check_blind_to(measured.group_ids)
 
 
-def test_a_source_that_holds_the_target_only_keeps_silent(computed):
-    """It can still be heard through its known values."""
+def test_a_source_with_the_targets_materials_only_predicts_a_constant(computed):
+    """It can still contribute through its computed values."""
     model = train_source_model(computed, computed.group_ids, seed=0)
     assert model.n_rows == 0
     predicted, chances = model.predict_scaled(computed.features)
@@ -33,14 +33,14 @@ def test_a_source_that_holds_the_target_only_keeps_silent(computed):
     assert chances.shape == (500, 0)
 
 
-def test_a_property_known_of_the_target_only_is_silent_and_costs_no_other(measured, computed):
-    """Its known values can still be heard."""
+def test_a_property_computed_for_the_target_only_is_constant_and_leaves_the_others_alone(measured, computed):
+    """Its computed values can still contribute."""
     of_target = np.isin(computed.group_ids, measured.group_ids)
     values = np.column_stack([computed.values[:, 0], np.where(of_target, 7.0, np.nan)])
     model = train_source_model(replace(computed, values=values), measured.group_ids, seed=0)
-    said = model.unscale(model.predict_scaled(computed.features)[0])
-    assert (said[:, 1] == 7.0).all()
-    assert np.corrcoef(said[:, 0], computed.values[:, 0])[0, 1] > 0.5
+    predicted = model.unscale(model.predict_scaled(computed.features)[0])
+    assert (predicted[:, 1] == 7.0).all()
+    assert np.corrcoef(predicted[:, 0], computed.values[:, 0])[0, 1] > 0.5
 
 
 def test_zero_as_a_class_of_its_own_is_learned_as_one(computed, measured):
@@ -58,9 +58,9 @@ def test_a_property_over_many_decades_is_learned_in_its_logarithm(computed, meas
     model = train_source_model(computed, measured.group_ids, seed=0)
     mass = computed.values[:, 1]
     predicted = model.unscale(model.predict_scaled(computed.features)[0])[:, 1]
-    known = np.isfinite(mass)
-    assert np.ptp(np.log10(mass[known])) > 10
-    assert np.corrcoef(np.log(mass[known]), np.log(predicted[known].clip(1e-9)))[0, 1] > 0.8
+    finite = np.isfinite(mass)
+    assert np.ptp(np.log10(mass[finite])) > 10
+    assert np.corrcoef(np.log(mass[finite]), np.log(predicted[finite].clip(1e-9)))[0, 1] > 0.8
 
 
 def test_the_wrong_descriptors_are_refused(computed, measured):
@@ -80,7 +80,7 @@ def test_a_scale_needs_a_value():
         fit_scale(np.array([np.nan]))
 
 
-def test_models_with_classes_and_silent_ones_are_saved(computed, measured):
+def test_models_with_classes_and_constant_ones_are_saved(computed, measured):
     gap = computed.values[:, 0]
     inflated = replace(computed, properties=("gap",), values=np.where(gap < np.median(gap), 0.0, gap + 3)[:, None])
     for model in (

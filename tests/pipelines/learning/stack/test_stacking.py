@@ -1,9 +1,9 @@
-"""Weights that can be read."""
+"""The meta-learner: readable weights, calibrated probabilities, the gate."""
 
 import numpy as np
 import pytest
 
-from matstrata.pipelines.learning.stack.stacking import cross_joined, fit_meta, fit_weights
+from matstrata.pipelines.learning.stack.stacking import cross_fit, fit_meta, fit_weights
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_equal_columns_share_their_weight(columns):
     np.testing.assert_allclose(weights, 0.5, atol=1e-6)
 
 
-def test_a_few_materials_that_nothing_explains_do_not_decide(columns):
+def test_a_few_outliers_do_not_decide_the_weights(columns):
     values, held_out = columns
     values = values.copy()
     values[:6] += 30
@@ -45,35 +45,35 @@ def test_a_fold_does_not_choose_its_own_weights_gate_or_calibration(columns):
     folds = np.arange(300) % 3
     changed = gaps.copy()
     changed[folds == 0] = 99.0
-    before, after = (cross_joined(held_out, chances, v, folds) for v in (gaps, changed))
+    before, after = (cross_fit(held_out, chances, v, folds) for v in (gaps, changed))
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old[folds == 0], new[folds == 0])
 
 
-def test_chances_are_calibrated_and_the_gate_is_near_the_median():
-    """Chances that are too sure by a factor of 3 in log-odds; size 1: the best guess is 0 below one half, 1 above."""
+def test_probabilities_are_calibrated_and_the_gate_is_near_the_median():
+    """Probabilities that are overconfident by a factor of 3 in log-odds; size 1: the median is 0 below one half, 1 above."""
     rng = np.random.default_rng(1)
     truth = rng.uniform(0.02, 0.98, size=4000)
     values = (rng.random(4000) < truth).astype(float)
-    too_sure = 1 / (1 + (1 / truth - 1) ** 3)
-    meta = fit_meta(np.ones((4000, 1)), too_sure[:, None], values)
-    assert np.abs(meta.chance(too_sure[:, None]) - truth).mean() < 0.03
+    overconfident = 1 / (1 + (1 / truth - 1) ** 3)
+    meta = fit_meta(np.ones((4000, 1)), overconfident[:, None], values)
+    assert np.abs(meta.chance(overconfident[:, None]) - truth).mean() < 0.03
     low, high = meta.gate
     assert low < 0.55
     assert high > 0.4
-    error = np.abs(meta.share(meta.chance(too_sure[:, None])) - values).mean()
+    error = np.abs(meta.share(meta.chance(overconfident[:, None])) - values).mean()
     assert error < np.abs(truth - values).mean()
 
 
-def test_not_more_zeros_are_called_zero_than_may_be_held():
-    """Chances so sharp that a gate at one half would call 97 % of the zeros exactly 0."""
+def test_the_share_of_zeros_predicted_as_zero_is_limited():
+    """Probabilities so sharp that a gate at one half would predict 97 % of the zeros as exactly 0."""
     rng = np.random.default_rng(4)
     positive = rng.random(2000) < 0.5
     chances = np.where(positive, rng.beta(12, 2, size=2000), rng.beta(2, 9, size=2000))
     values = np.where(positive, 3.0, 0.0)
     meta = fit_meta(np.full((2000, 1), 3.0), chances[:, None], values)
-    silent = meta.share(meta.chance(chances[:, None])) == 0
-    assert 0.85 < silent[~positive].mean() <= 0.925
+    predicted_zero = meta.share(meta.chance(chances[:, None])) == 0
+    assert 0.85 < predicted_zero[~positive].mean() <= 0.925
 
 
 def test_without_a_hurdle_all_of_the_size_is_predicted(columns):
