@@ -40,9 +40,9 @@ def test_ours_stand_beside_the_published(capsys: pytest.CaptureFixture[str]) -> 
         "replicate_noise": 0.15603,
         "seconds": 1.0,
         "methods": {
-            "transfer": {"protocols": {"strict": {**figures, "mae": 0.125}}, "says": [], "seconds": 1.0},
-            "sisso": {"protocols": {"strict": figures}, "says": ["gap = 1 + 2 · (a)/(b)"], "seconds": 1.0},
-            "delta": {"protocols": {}, "says": [], "reason": "no computed source", "seconds": 0.0},
+            "transfer": {"protocols": {"strict": {**figures, "mae": 0.125}}, "summaries": [], "seconds": 1.0},
+            "sisso": {"protocols": {"strict": figures}, "summaries": ["gap = 1 + 2 · (a)/(b)"], "seconds": 1.0},
+            "delta": {"protocols": {}, "summaries": [], "reason": "no computed source", "seconds": 0.0},
         },
     }
     _print(result, wide=False)
