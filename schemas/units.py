@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pint
     from numpy.typing import NDArray
 
-    from matstrata.schemas.properties import Property
-
 NO_UNIT = "1"
 """The unit of a pure number, in contracts, vocabulary and tables."""
 
@@ -122,27 +120,28 @@ _USED = (
 )
 
 
-def likely_units(median: float, declared: Property) -> list[tuple[str, float]]:
+def likely_units(median: float, unit: str, typical: tuple[float, float] | None) -> list[tuple[str, float]]:
     """Units in which values would be plausible that are not in the canonical one; each with how often it fits in.
 
     Args:
         median: the median of the values, taken for the canonical unit.
-        declared: the property, with the range in which medians lie.
+        unit: the property's canonical unit.
+        typical: the range in which medians of the property lie, where that is known.
     """
     import numpy as np
     import pint  # deferred: 0.3 s
 
-    if declared.typical is None:
+    if typical is None:
         return []
-    found = []
-    for unit in _USED:
+    likely = []
+    for candidate in _USED:
         try:
-            factor = float(_converted(np.ones(1), unit, declared.unit)[0])
+            factor = float(_converted(np.ones(1), candidate, unit)[0])
         except pint.errors.PintError:
             continue
-        if factor != 1 and declared.typical[0] <= median * factor <= declared.typical[1]:
-            found.append((unit, 1 / factor))
-    return found[:2]
+        if factor != 1 and typical[0] <= median * factor <= typical[1]:
+            likely.append((candidate, 1 / factor))
+    return likely[:2]
 
 
 def unit_suffix(unit: str) -> str:

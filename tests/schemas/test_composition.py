@@ -8,13 +8,14 @@ import hashlib
 import os
 import pickle
 import random
+import re
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from matstrata.schemas.composition import GROUP_TOLERANCE, FormulaError, parse_formula, read_key
@@ -340,6 +341,7 @@ brackets = st.tuples(groups, st.sampled_from(["({})2", "[{}]3", "({})0.5", "{}"]
 @settings(deadline=None)  # the first example pays for the import of pymatgen
 @given(st.lists(brackets, min_size=1, max_size=4).map("".join))
 def test_equals_pymatgen_on_generated_formulas(text: str) -> None:
+    assume(not re.search(r"\([IV]+\)", text))  # (V) may be an oxidation state, and is refused
     assert_equals_pymatgen(text)
 
 

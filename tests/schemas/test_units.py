@@ -85,7 +85,7 @@ def test_what_is_no_unit_is_refused(unit: str) -> None:
 )
 def test_a_median_betrays_its_unit_and_the_unit_can_be_declared(name: str, median: float, unit: str) -> None:
     declared = get_property(name)
-    factors = dict(likely_units(median, declared))
+    factors = dict(likely_units(median, declared.unit, declared.typical))
     assert unit in factors
     (converted,) = convert(np.array([median]), unit, declared.unit)
     assert_allclose(converted, median / factors[unit])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matstrata.pipelines.ingest.fetching.files import sha256_of
 from matstrata.pipelines.ingest.readers import Look, Reader, Sample, look_at, recognizing_readers
-from matstrata.pipelines.ingest.readers.archives import is_archive, read_members
+from matstrata.pipelines.ingest.readers.archives import SUFFIXES, is_archive, read_members
 from matstrata.pipelines.ingest.records import ReadError, SourceFile
 from matstrata.schemas.errors import InputError
 
@@ -58,3 +58,12 @@ def _choose_member(file: SourceFile, members: Sequence[str], readers: Sequence[R
         raise ReadError(f"{file.name} holds no table, but {', '.join(members[:10])}; give the data file itself")
     sizes = {name: len(content) for name, content in read_members(file, lambda name: name in tables)}
     return max(tables, key=lambda name: sizes[name])
+
+
+def stem_of(path: Path) -> str:
+    """The file's name without the endings that say its format."""
+    suffixes = (*SUFFIXES, *(suffix for reader in recognizing_readers() for suffix in reader.suffixes))
+    name = path.name
+    while stem := next((name.removesuffix(suffix) for suffix in suffixes if name.endswith(suffix)), ""):
+        name = stem
+    return name

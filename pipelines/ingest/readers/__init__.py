@@ -5,7 +5,7 @@ drafting and reads them (see `Reader`). To add one, write the module and name it
 
 A package that is not part of Matstrata adds readers by Python entry points; nothing here is edited. Its code:
 
-    from matstrata.pipelines.ingest.readers import Look, Reader, Sample
+    from matstrata.pipelines.ingest.readers import SAMPLE_ROWS, Look, Reader, Sample
     from matstrata.pipelines.ingest.readers.archives import read_bytes
     from matstrata.pipelines.ingest.readers.tables import FileTable, check_options, from_rows, gather
     from matstrata.pipelines.ingest.records import RawRecords, ReadError, SourceFile
@@ -40,6 +40,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -89,7 +90,8 @@ def get_reader(name: str) -> Reader:
     return _load(points[name])
 
 
-def recognizing_readers() -> list[Reader]:
+@lru_cache(maxsize=1)
+def recognizing_readers() -> tuple[Reader, ...]:
     """The readers that recognize their files, in the order in which drafting asks them; broken ones are left out."""
     readers = [_shipped(name) for name in _SHIPPED]
     for point in _added().values():
@@ -98,7 +100,7 @@ def recognizing_readers() -> list[Reader]:
         except InputError as error:
             log.warning("%s", error)
     able = [reader for reader in readers if reader.recognize is not None and reader.sample is not None]
-    return sorted(able, key=lambda reader: reader.takes_any_text)
+    return tuple(sorted(able, key=lambda reader: reader.takes_any_text))
 
 
 def _shipped(name: str) -> Reader:

@@ -28,6 +28,8 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], io.BufferedIOBase]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
+SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".tar", ".tgz")
+"""Endings of the names of files that are compressed or archives; what they are, their first bytes decide."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _BLOCK = 512  # of a tar file
 _BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)

@@ -190,7 +190,7 @@ def _remedy(result: ExpectationValidationResult, rule: Rule) -> str:
     median, name = result.result.get("observed_value"), _tags(result)["property"]
     if rule.rule_id != "table.plausible_unit" or median is None:
         return rule.remedy
-    likely = likely_units(float(median), get_property(name))
+    likely = likely_units(float(median), get_property(name).unit, get_property(name).typical)
     found = " or ".join(f"{unit} (divide by {factor:g})" for unit, factor in likely)
     return f"if the values are in {found}, say so in the contract" if found else rule.remedy
 

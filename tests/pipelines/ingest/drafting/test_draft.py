@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet as arrow_parquet
 
 from matstrata.pipelines.ingest.drafting.draft import Draft, draft
-from matstrata.pipelines.ingest.drafting.names import guess_kind, guess_property
+from matstrata.pipelines.ingest.drafting.property_guesses import guess_kind, guess_property
 from matstrata.pipelines.ingest.readers import get_reader
 from matstrata.pipelines.ingest.readers.header_units import split_unit
 from matstrata.schemas.contracts import Contract, load_contract
@@ -536,7 +536,7 @@ def test_a_column_that_needs_cleaning_is_named_with_what_is_wrong(cells: Sequenc
     drafted = of(tmp_path, "\n".join(["formula,band gap", *lines]))
     assert [(value.column, value.property) for value in drafted.values] == [("band gap", "band_gap")]
     assert f"'{cells[0]}'" in comments(drafted)
-    assert "refused as no numbers" in comments(drafted)
+    assert "refused: not numbers" in comments(drafted)
 
 
 def test_records_below_a_key_beside_others_are_found(tmp_path: Path) -> None:

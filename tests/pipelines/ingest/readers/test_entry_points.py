@@ -12,7 +12,7 @@ import yaml
 
 from matstrata.pipelines.ingest.drafting.draft import draft
 from matstrata.pipelines.ingest.dry_run import dry_run
-from matstrata.pipelines.ingest.readers import get_reader
+from matstrata.pipelines.ingest.readers import get_reader, recognizing_readers
 from matstrata.pipelines.ingest.records import ReadError, SourceFile
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.errors import InputError
@@ -59,8 +59,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         for name, code in modules.items():
             (place / f"{name}.py").write_text(code, encoding="utf-8")
         monkeypatch.syspath_prepend(place)
+        recognizing_readers.cache_clear()
 
     yield install
+    recognizing_readers.cache_clear()
     sys.modules.pop("bars", None)
 
 
