@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from matstrata.pipelines.ingest.observations import Observed, observe, quarantine
-from matstrata.pipelines.ingest.readers import get_reader
+from matstrata.pipelines.ingest.readers import get_reader, reader_package
 from matstrata.pipelines.ingest.records import ReadError, SourceFile
 from matstrata.pipelines.ingest.validating.data_docs import forget_refusal, refused_page, write_page
 from matstrata.pipelines.ingest.validating.validation import RefusedError, Validation, validate
@@ -28,6 +28,9 @@ from matstrata.store.lake.signatures import code_signature, signature
 from matstrata.store.records.sources import Earlier, earlier, formulas, ingested, keep_refusal, refresh
 
 log = logging.getLogger("matstrata.ingest")
+
+_DECISIVE = {"name", "unit", "lower", "upper", "zero_class", "typical"}
+"""What decides, of a property's declaration, which values a source gives; titles and synonyms don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +209,11 @@ def _is_spoilt(observed: Observed) -> bool:
 
 def _signer(contract: Contract) -> Callable[[Sequence[str]], str]:
     """What gives the signature of the source, as contract and code stand now, with files of these hashes."""
-    vocabulary = [get_property(name).model_dump() for name in contract.properties]
+    vocabulary = [get_property(name).model_dump(include=_DECISIVE) for name in contract.properties]
     schemas = Path(__file__).parents[2] / "schemas"
     code = code_signature([Path(__file__).parent, schemas])
-    return lambda hashes: signature(contract.sha256, list(hashes), vocabulary, code)
+    package = reader_package(contract.reader)
+    return lambda hashes: signature(contract.sha256, list(hashes), vocabulary, code, package)
 
 
 def _one_hash(hashes: Sequence[str]) -> str:

@@ -52,7 +52,17 @@ from matstrata.schemas.errors import InputError, WorkError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["ENTRY_POINTS", "SAMPLE_ROWS", "Look", "Reader", "Sample", "get_reader", "look_at", "recognizing_readers"]
+__all__ = [
+    "ENTRY_POINTS",
+    "SAMPLE_ROWS",
+    "Look",
+    "Reader",
+    "Sample",
+    "get_reader",
+    "look_at",
+    "reader_package",
+    "recognizing_readers",
+]
 
 ENTRY_POINTS = "matstrata.readers"
 """The group of entry points by which other packages add readers."""
@@ -88,6 +98,12 @@ def get_reader(name: str) -> Reader:
         names = ", ".join(sorted([*_SHIPPED, *points]))
         raise InputError(f"unknown reader {name!r}; a contract's reader is one of {names}")
     return _load(points[name])
+
+
+def reader_package(name: str) -> str:
+    """Name and version of the package that brings a reader; empty for Matstrata's own, and where there is none."""
+    point = None if name in _SHIPPED else _added().get(name)
+    return _package(point) if point else ""
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import yaml
 
 from matstrata.pipelines.ingest.drafting.draft import draft
 from matstrata.pipelines.ingest.dry_run import dry_run
-from matstrata.pipelines.ingest.readers import get_reader, recognizing_readers
+from matstrata.pipelines.ingest.readers import get_reader, reader_package, recognizing_readers
 from matstrata.pipelines.ingest.records import ReadError, SourceFile
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.errors import InputError
@@ -79,6 +79,11 @@ def test_a_reader_of_another_package_is_drafted_for_and_ingested_from(tmp_path: 
     fields = yaml.safe_load(drafted.as_yaml()) | {"kind": "experiment"}
     outcome = dry_run(Contract.model_validate(fields), [drafted.sample.file])
     assert (outcome.accepted, outcome.observations) == (3, 3)
+
+
+def test_the_package_and_its_version_are_known_so_that_an_update_reads_its_sources_again(install: Install) -> None:
+    install({"bars": BARS}, {"bars": "bars:READER"})
+    assert (reader_package("bars"), reader_package("delimited")) == ("bars-format 1.2", "")
 
 
 def test_without_the_package_its_reader_is_unknown(tmp_path: Path) -> None:
