@@ -12,21 +12,17 @@ import sys
 
 from matstrata.pipelines.cli import interrupts
 
-STOPPED = "stopped; what was committed stays, nothing is half-written. The same command carries on."
-
 
 def main() -> None:
     """Run the command."""
     gc.set_threshold(100_000, 50, 100)  # imported modules stay; scanning them again and again cost 10 %
-    interrupts.terminate_like_interrupt()
     try:
+        interrupts.terminate_like_interrupt()
         _run()
     except BaseException as error:
         if not _stopped(error):
             raise
-        interrupts.end_at_once_from_now_on()
-        sys.stderr.write(f"{STOPPED}\n")
-        sys.exit(interrupts.TERMINATED if interrupts.terminated() else interrupts.INTERRUPTED)
+        sys.exit(interrupts.end())
     finally:
         gc.freeze()  # nor are they scanned once more at the end
 

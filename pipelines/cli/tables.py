@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from matstrata.pipelines.cli.plain import Column, Layout, Shape, aligned, lay_out, significant
+from matstrata.schemas.display import formula_for_people
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,8 +65,15 @@ def _print_result(reader: pa.RecordBatchReader, console: Console, *, wide: bool)
 def print_rows(
     console: Console, keys: Sequence[str], rows: Sequence[Mapping[str, Any]], *, wide: bool, **options: Any
 ) -> None:
-    """Print these keys of records as columns; `options` as `print_grid` has them."""
-    print_grid(console, keys, [[row[key] for key in keys] for row in rows], wide=wide, **options)
+    """Print these keys of records as columns; a material's formula stands before its `material_id`.
+
+    `options` are those of `print_grid`.
+    """
+    titles = list(keys)
+    if "material_id" in titles:
+        titles.insert(titles.index("material_id"), "formula")
+        rows = [{**row, "formula": formula_for_people(row["material_id"] or "")} for row in rows]
+    print_grid(console, titles, [[row[title] for title in titles] for row in rows], wide=wide, **options)
 
 
 def print_grid(
