@@ -1,4 +1,7 @@
-"""Results as CSV, JSON and Parquet, written in batches. Not here: tables in a terminal (`pipelines.cli.tables`)."""
+"""Results of SQL as CSV, JSON and Parquet, written in batches.
+
+Not here: tables in a terminal (`pipelines.cli.tables`), published data sets (`publishing`).
+"""
 
 from __future__ import annotations
 
@@ -21,21 +24,28 @@ import pyarrow.parquet as pq
 from matstrata.schemas.errors import InputError, WorkError
 from matstrata.store.lake.atomic import replacing
 
-BATCH = 50_000
+BATCH = 50_000  # rows
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[\d.]+([eE][+-]?\d+)?")
 
 
 def export(result: duckdb.DuckDBPyConnection, format: str, output: Path | None) -> None:
-    """Write an SQL result in the given format to `output` or to standard output, in batches.
+    """Write an SQL result in batches.
+
+    Args:
+        result: The result; its rows are computed while they are written.
+        format: `csv`, `json` or `parquet`.
+        output: A file, which appears whole or not at all; None means standard output.
 
     Raises:
-        InputError: Parquet would go to a terminal; or a value on the way could not be computed.
-        WorkError: the file can't be written.
+        InputError: Parquet would go to a terminal; or a value can't be computed.
+        WorkError: The file can't be written.
     """
     reader = uniquely_named(result.to_arrow_reader(BATCH))
     if format == "parquet" and output is None and sys.stdout.isatty():
-        raise InputError("Parquet is not for terminals; add --output FILE.parquet, or send it on: … > FILE.parquet")
+        raise InputError(
+            "Parquet is binary and can't be printed in a terminal; add --output FILE.parquet or redirect it: … > FILE.parquet"
+        )
     with _opened(output) as stream:
         if format == "parquet":
             with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
@@ -48,7 +58,11 @@ def export(result: duckdb.DuckDBPyConnection, format: str, output: Path | None) 
 
 
 def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The batches; they are computed while they are read, so that errors of the SQL may come late."""
+    """The batches of a reader, which are computed while they are read.
+
+    Raises:
+        InputError: A value can't be computed; earlier batches may have been yielded.
+    """
     while True:
         try:
             batch = reader.read_next_batch()
@@ -60,7 +74,7 @@ def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def uniquely_named(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """The same with a number on names that occur again: `a.source, b.source` gives source and source_1."""
+    """The same batches with repeated column names numbered: `a.source, b.source` become source and source_1."""
     names: list[str] = []
     for name in reader.schema.names:
         free = (candidate for n in count() if (candidate := name if n == 0 else f"{name}_{n}") not in names)
@@ -95,7 +109,7 @@ def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for both."""
+    """A value for JSON, which has no NaN and no infinity: null stands for both."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -118,14 +132,14 @@ def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
 
 
 def _inert(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe before it; a number's sign does no harm."""
+    """Prefix an apostrophe to a text that a spreadsheet would run as a formula; signed numbers are harmless."""
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value
 
 
 def cell_text(value: Any) -> str:
-    """A value of a table as text: times in ISO format, lists and objects as JSON."""
+    """Write a value of a table as text: times in ISO format, lists and objects as JSON."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, list | dict):

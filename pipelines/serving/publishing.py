@@ -1,13 +1,13 @@
-"""A frozen training set as a folder that others can use: data, manifest, Croissant metadata, citation files.
+"""A frozen training set as a folder for others: data, manifest, Croissant metadata, citation files.
 
-Not here: freezing and checking (`store.datasets.named`).
+The data file holds exactly the frozen columns, so that its content has the hash of the manifest. Not here: freezing and
+verifying (`store.datasets.named`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 import yaml
 
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.atomic import appearing
 
 DataFormat = Literal["parquet", "csv"]
 
 _MEDIA_TYPES: Mapping[DataFormat, str] = {"parquet": "application/x-parquet", "csv": "text/csv"}
 _DATA_TYPES = {"string": "sc:Text", "double": "sc:Float", "int64": "sc:Integer", "bool": "sc:Boolean"}
 
-# The context that the format asks for, https://docs.mlcommons.org/croissant/docs/croissant-spec.html
+# The context that the format prescribes, https://docs.mlcommons.org/croissant/docs/croissant-spec.html
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -52,44 +53,37 @@ def publish(folder: Path, name: str, table: pa.Table, manifest: Mapping[str, Any
     """Write a frozen training set into a new folder, all files or none.
 
     Args:
-        folder: must not exist, or be empty.
-        name: of the dataset; its data file is called so.
-        table: the frozen table.
-        manifest: its manifest.
-        format: of the data file.
+        folder: Must not exist, or be empty.
+        name: Name of the dataset, and of its data file.
+        table: The frozen table.
+        manifest: Its manifest.
+        format: Format of the data file.
 
     Returns:
         The files: data, manifest.json, croissant.json, CITATION.bib, CITATION.cff.
 
     Raises:
-        InputError: the folder holds something.
-        WorkError: it can't be written.
+        InputError: The folder is not empty.
+        WorkError: The disk refuses.
     """
     folder = folder.resolve()  # '.' has no name
-    partial = folder.with_name(f"{folder.name}.partial")
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} is there already; name a new folder")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        data = partial / f"{name}.{format}"
-        _write_data(data, table, format)
-        described = croissant(name, data, manifest, format)
-        texts = {
-            "manifest.json": json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n",
-            "croissant.json": json.dumps(described, indent=2, ensure_ascii=False) + "\n",
-            "CITATION.bib": "\n\n".join(_citations(manifest)) + "\n",
-            "CITATION.cff": citation_file(name, manifest),
-        }
-        for file, text in texts.items():
-            (partial / file).write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        partial.replace(folder)
+            raise InputError(f"{folder} already exists; name a new folder")
+        with appearing(folder) as partial:
+            data = partial / f"{name}.{format}"
+            _write_data(data, table, format)
+            metadata = croissant(name, data, manifest, format)
+            texts = {
+                "manifest.json": json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+                "croissant.json": json.dumps(metadata, indent=2, ensure_ascii=False) + "\n",
+                "CITATION.bib": "\n\n".join(_citations(manifest)) + "\n",
+                "CITATION.cff": citation_file(name, manifest),
+            }
+            for file, text in texts.items():
+                (partial / file).write_text(text, encoding="utf-8")
     except OSError as error:
         raise WorkError(f"{folder} can't be written: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return [folder / data.name, *(folder / file for file in texts)]
 
 
@@ -148,12 +142,12 @@ def croissant(name: str, data: Path, manifest: Mapping[str, Any], format: DataFo
 
 
 def citation_file(name: str, manifest: Mapping[str, Any]) -> str:
-    """What to cite, as a CITATION.cff (https://citation-file-format.github.io, 1.2.0): each source is a reference."""
+    """The citations as a CITATION.cff 1.2.0 (https://citation-file-format.github.io): each source is a reference."""
     return yaml.safe_dump(
         {
             "cff-version": "1.2.0",
             "title": name,
-            "message": "If you use this dataset, please cite the sources that it is made of, listed as references.",
+            "message": "If you use this dataset, please cite its sources, which are listed as references.",
             "type": "dataset",
             "authors": [{"name": "The authors of the references"}],
             "date-released": f"{_moment(manifest):%Y-%m-%d}",
@@ -172,7 +166,7 @@ def citation_file(name: str, manifest: Mapping[str, Any]) -> str:
 
 
 def _reference(source: Mapping[str, Any]) -> dict[str, Any]:
-    """One source as CFF has it; where its BibTeX can't be read, its title and DOI must do."""
+    """One source as a CFF reference; where its BibTeX can't be read, its title and DOI."""
     from bibtexparser import loads  # deferred: 0.1 s
 
     entries = loads(source["citation"] or "").entries
@@ -215,9 +209,9 @@ def _write_data(file: Path, table: pa.Table, format: DataFormat) -> None:
     if format == "parquet":
         pq.write_table(table.combine_chunks(), file, compression="zstd")
         return
-    import duckdb
+    import duckdb  # deferred: 0.1 s
 
-    from matstrata.pipelines.serving.export import export  # CSV that no spreadsheet runs
+    from matstrata.pipelines.serving.export import export  # safe to open in a spreadsheet
 
     with duckdb.connect() as con:
         con.register("dataset", table)

@@ -291,25 +291,6 @@ def test_a_tampered_model_is_refused(finished: Finished, tmp_path: Path) -> None
     assert "Traceback" not in refused.stderr
 
 
-def test_json_has_null_where_it_has_no_word(finished: Finished) -> None:
-    place, _ = finished
-    assert _printed_rows(place, "SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE, 1] AS b") == [{"a": None, "b": [None, 1.0]}]
-
-
-def test_a_name_that_occurs_twice_loses_no_column(finished: Finished) -> None:
-    place, _ = finished
-    statement = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a"
-    assert _printed_rows(place, statement) == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
-    assert "a_2" in place.run("sql", statement)
-
-
-def test_csv_holds_nothing_that_a_spreadsheet_would_run(finished: Finished) -> None:
-    place, _ = finished
-    statement = "SELECT '=1+1' AS a, '@SUM(1)' AS b, '-1.5' AS c, '-x' AS d, -2 AS e, 'GaN' AS f"
-    assert place.run("sql", 'SELECT 1 AS "=a"', "--format", "csv") == "'=a\n1\n"
-    assert place.run("sql", statement, "--format", "csv").splitlines()[1] == "'=1+1,'@SUM(1),-1.5,'-x,-2,GaN"
-
-
 def _printed_rows(place: Workplace, statement: str) -> list[dict[str, Any]]:
     """What `matstrata sql` prints, as JSON."""
     return json.loads(place.run("sql", statement, "--format", "json"))

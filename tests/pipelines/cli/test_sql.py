@@ -77,6 +77,7 @@ def test_completion_knows_tables_columns_and_keywords(lake):
 
 
 def test_a_pipe_and_errors(environment):
+    assert "a_1" in run(environment, "SELECT 1 AS a, 2 AS a").stdout
     done = run(environment, "--format", "csv", stdin="SELECT 1 AS a; SELECT ';' AS b\n;\nSELECT 3 AS c")
     assert done.stdout.split() == ["a", "1", "b", ";", "c", "3"]
     done = run(environment, "--format", "csv", stdin="SELECT 1 AS a; DROP TABLE sources; SELECT 2", check=2)
