@@ -44,7 +44,7 @@ def export(result: duckdb.DuckDBPyConnection, format: str, output: Path | None) 
     reader = uniquely_named(result.to_arrow_reader(BATCH))
     if format == "parquet" and output is None and sys.stdout.isatty():
         raise InputError(
-            "Parquet is binary and can't be printed in a terminal; add --output FILE.parquet or redirect it: … > FILE.parquet"
+            "Parquet can't be printed in a terminal; add --output FILE.parquet, or redirect it: … > FILE.parquet"
         )
     with _opened(output) as stream:
         if format == "parquet":
