@@ -33,6 +33,7 @@ def test_it_ends_with_a_summary_that_tells_where_to_go(finished: Finished) -> No
 def test_its_three_queries_work(finished: Finished) -> None:
     place, printed = finished
     queries = re.findall(r'sql "(.+?)"\s*$', printed, flags=re.MULTILINE)
+    assert len(queries) == 3
     assert all(_printed_rows(place, query) for query in queries)
 
 
@@ -48,6 +49,7 @@ def test_every_record_is_accepted_or_rejected(finished: Finished) -> None:
         ("ricci_transport", 47737),
     ]
     assert all(row["rows_in"] == row["accepted"] + row["rejected"] for row in counts)
+    assert [row["rejected"] > 0 for row in counts] == [True, False]
     assert place.value("SELECT count(*) AS n FROM rejections WHERE reason = '' OR rule_id = '' OR raw = ''") == 0
 
 
@@ -100,6 +102,7 @@ def test_magpie_is_matminers(finished: Finished) -> None:
     with FeatureStore.open(place.store) as store:
         labelled = store.labels(property="refractive_index")["material_id"].to_pylist()
         values = store.features_for(labelled, ["magpie"]).to_numpy()
+    assert len(labelled) >= 210
     featurizer = ElementProperty.from_preset("magpie", impute_nan=False)
     theirs = np.array([featurizer.featurize(Composition(material)) for material in labelled], dtype=float)
     assert np.array_equal(np.isnan(values), np.isnan(theirs))
@@ -156,6 +159,7 @@ def test_a_second_run_finds_nothing_to_do(finished: Finished) -> None:
     place, _ = finished
     before = place.snapshot()
     files = {path: path.stat().st_mtime_ns for path in place.store.rglob("*.*") if "catalog" not in path.name}
+    assert len(files) > 10
     place.run("run")
     assert place.snapshot() == before
     assert files == {path: path.stat().st_mtime_ns for path in files}
@@ -176,12 +180,13 @@ def test_a_touched_value_remakes_only_what_depends_on_it(small: Workplace, tmp_p
     messages = [
         row["m"] for row in place.rows(f"SELECT commit_message AS m FROM lake.snapshots() WHERE snapshot_id > {before}")
     ]
+    assert messages
     assert not [message for message in messages if "features" in message or "materials" in message]
     after = {row["source"]: row["model_id"] for row in place.rows("SELECT source, model_id FROM models WHERE serving")}
     assert after["ricci_transport"] == models["ricci_transport"]
     assert after["refractiveindex_info"] != models["refractiveindex_info"]
     assert after[None] != models[None]
-    assert place.value(f"SELECT count(*) AS n FROM predictions WHERE model_id <> '{after[None]}'") == 0
+    assert place.rows("SELECT DISTINCT model_id FROM predictions") == [{"model_id": after[None]}]
 
 
 def test_predict_answers_with_interval_reasons_and_citations(finished: Finished) -> None:
@@ -190,6 +195,7 @@ def test_predict_answers_with_interval_reasons_and_citations(finished: Finished)
     assert gallium_nitride["lower_90"] < gallium_nitride["value"] < gallium_nitride["upper_90"]
     assert gallium_nitride["value"] == pytest.approx(2.39, abs=0.5)
     assert {each["source"] for each in gallium_nitride["contributions"]} == {"refractiveindex_info", "ricci_transport"}
+    assert gallium_nitride["neighbors"]
     assert all(neighbor["reference"] for neighbor in gallium_nitride["neighbors"])
     assert any("Ricci" in citation for citation in gallium_nitride["citations"])
     assert (mixture["material_id"], mixture["formula"]) == ("Ag2Ge4Pb7Se16", "Ag2Pb7Ge4Se16")
@@ -213,8 +219,10 @@ def test_a_formula_asked_for_twice_is_answered_twice(finished: Finished) -> None
     once, again, doubled = Predictor.load("refractive_index", place.store).predict(
         [computed, computed, f"({computed})2"]
     )
-    assert once.value == again.value == doubled.value
-    assert once.contributions == again.contributions == doubled.contributions
+    assert 1 < once.value < 10
+    assert {each.source for each in once.contributions} == {"refractiveindex_info", "ricci_transport"}
+    assert (again.value, again.contributions) == (once.value, once.contributions)
+    assert (doubled.value, doubled.contributions) == (once.value, once.contributions)
 
 
 def test_predictions_equal_those_in_the_store(finished: Finished) -> None:
@@ -224,6 +232,7 @@ def test_predictions_equal_those_in_the_store(finished: Finished) -> None:
         "SELECT material_id, value, lower_90, upper_90, in_domain FROM predictions USING SAMPLE 50 (reservoir, 1)"
     )
     answers = Predictor.load("refractive_index", place.store).predict([row["material_id"] for row in stored])
+    assert len(stored) == 50
     for row, answer in zip(stored, answers, strict=True):
         assert answer.value == pytest.approx(row["value"], rel=1e-9)
         assert answer.lower_90 == pytest.approx(row["lower_90"], rel=1e-9)

@@ -93,6 +93,8 @@ def history(lake: Lake) -> list[object]:
 def test_there_and_back_every_snapshot_holds_the_same(embedded, place, monkeypatch, tmp_path):
     shared = place()
     before = history(embedded)
+    filled = ["materials", "observations", "sources", "structures", "x_v1"]
+    assert before[1] == [(table,) for table in filled]
     planned = migrate(embedded, shared, dry_run=True)
     assert not shared.exists()
     done = migrate(embedded, shared)
