@@ -1,19 +1,25 @@
 """Signatures: hashes that stay the same exactly as long as results would.
 
-A code signature is taken from the syntax tree without docstrings, those of attributes too, so comments, layout and
-documentation don't count.
-Nor does the version of Python: what `ast.dump` leaves out of a tree differs between them.
+Not here: which code counts (`store.lake.code`), and what of it (`store.lake.syntax`).
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from matstrata.store.lake.code import Root, reachable_code
+
+PACKAGES = ("matstrata.schemas", "matstrata.pipelines")
+"""Where definitions decide values. Not the store: it keeps and finds them."""
+
+_DECLARATIONS = ("matstrata.schemas.tables", "matstrata.schemas.rules", "matstrata.schemas.properties")
+"""Modules of declarations that decide no value by themselves: tables that a new one may join, sentences on rules. The
+properties of a source are part of its signature by what they say."""
 
 
 def signature(*parts: Any) -> str:
@@ -21,49 +27,17 @@ def signature(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def code_signature(paths: Iterable[Path]) -> str:
-    """SHA-256 over the code of Python files (folders: all of theirs), whatever their comments and docstrings."""
-    files = [file for path in paths for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    return signature([(file.name, _tree(file)) for file in files])
+def code_signature(roots: Iterable[Root], excluded: Collection[str] = ()) -> str:
+    """SHA-256 over the code on which the results of some functions depend.
 
+    Args:
+        roots: the functions; of classes, all methods count.
+        excluded: dotted names of packages whose code they don't reach in this case.
 
-@lru_cache(maxsize=256)
-def _tree(file: Path) -> str:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [each for each in node.body if not _is_docstring(each)]
-    words: list[str] = []
-    _spell(tree, words)
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()
-
-
-def _is_docstring(statement: ast.stmt) -> bool:
-    """Whether a statement is a text and nothing else: it documents a module, class, function or attribute."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _spell(node: Any, words: list[str]) -> None:
-    """Append a syntax tree as words, without the fields that are empty: newer Pythons have more of those."""
-    if isinstance(node, ast.AST):
-        words += [type(node).__name__, "("]
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if value is not None and value != []:
-                words.append(name)
-                _spell(value, words)
-        words.append(")")
-    elif isinstance(node, list):
-        words.append("[")
-        for item in node:
-            _spell(item, words)
-        words.append("]")
-    else:
-        words.append(repr(node))
+    Raises:
+        InputError: the source of a root can't be read.
+    """
+    return signature(reachable_code(roots, PACKAGES, (*_DECLARATIONS, *excluded)))
 
 
 @lru_cache(maxsize=1024)
