@@ -41,7 +41,6 @@ class Synonyms(BaseModel):
                 raise ValueError(f"{pattern!r} is not a regular expression ({error})") from error
         return patterns
 
-
 class Property(BaseModel):
     """One property: the unit every value is stored in, and the bounds outside which a value is refused."""
 

@@ -21,7 +21,7 @@ from matstrata.pipelines.learning.jobs import samples_of, select_source
 from matstrata.pipelines.learning.samples import Samples, computed_values, target_values
 from matstrata.schemas.benchmarks import BenchmarkSpec, ensemble_of
 from matstrata.schemas.properties import get_property
-from matstrata.schemas.terms import PUBLISHED, Split
+from matstrata.schemas.terms import PUBLISHED, Kind, Split
 from matstrata.store.features.sets import materialize
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.noise import pooled_noise
@@ -65,7 +65,9 @@ def run_benchmark(
         materialize(lake, get_feature_set(name))
     ensemble, predicts = ensemble_of(spec), get_property(spec.property)
     with lake.reader() as con:
-        helpers = [samples_of(select_source(con, ensemble, each, spec.features), ensemble) for each in spec.helpers]
+        helpers = [
+            samples_of(select_source(con, ensemble, each, spec.features), Kind.COMPUTATION) for each in spec.helpers
+        ]
     target, material_of = describe(task, spec.property, spec.features)
     protocol = protocol_of(task, target, material_of, split, predicts.zero_class, BENCHMARK_SEED)
     bounds = (predicts.lower, predicts.upper)
@@ -99,7 +101,7 @@ def _task(lake: Lake, spec: BenchmarkSpec) -> Task:
         return read_task(spec.name, {key: file.path for key, (file,) in located.items()})
     ensemble = ensemble_of(spec)
     with lake.reader() as con:
-        labels = samples_of(select_source(con, ensemble, spec.target, ()), ensemble)
+        labels = samples_of(select_source(con, ensemble, spec.target, ()), Kind.EXPERIMENT)
     return Task(tuple(labels.material_ids.tolist()), target_values(labels))
 
 

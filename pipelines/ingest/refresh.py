@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -210,10 +210,16 @@ def _is_spoilt(observed: Observed) -> bool:
 def _signer(contract: Contract) -> Callable[[Sequence[str]], str]:
     """What gives the signature of the source, as contract and code stand now, with files of these hashes."""
     vocabulary = [get_property(name).model_dump(include=_DECISIVE) for name in contract.properties]
-    schemas = Path(__file__).parents[2] / "schemas"
-    code = code_signature([Path(__file__).parent, schemas])
+    code = _reading_code(contract.reader, contract.columns.structure is not None)
     package = reader_package(contract.reader)
     return lambda hashes: signature(contract.sha256, list(hashes), vocabulary, code, package)
+
+
+@lru_cache(maxsize=64)
+def _reading_code(reader: str, has_structures: bool) -> str:  # noqa: FBT001 (a key of the cache)
+    """The signature of the code that reads and validates a source; what reads structures counts where it has some."""
+    unused = () if has_structures else ("matstrata.pipelines.entities.structures",)
+    return code_signature([examine, get_reader(reader)], unused)
 
 
 def _one_hash(hashes: Sequence[str]) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +90,10 @@ def train_source(lake: Lake, spec: EnsembleSpec, source: str) -> Trained:
     training_set, target = sets[source], sets[spec.target]
     is_target = source == spec.target
     blind = [] if is_target else sorted(set(target.table["group_id"].to_pylist()))
-    model_id = _model_id("source", spec.name, training_set.training_set_id, blind)
+    model_id = _model_id(spec, "source", training_set.training_set_id, blind)
     if _is_there(lake, model_id):
         return Trained(model_id, is_new=False)
-    samples = samples_of(training_set, spec)
+    samples = samples_of(training_set, Kind.EXPERIMENT if is_target else Kind.COMPUTATION)
     log.info("%s: training the model of %s on %s materials", spec.name, source, f"{len(samples):,}")
     if is_target:
         stack = train_ensemble(samples, [], [], _bounds(spec), SEED)
@@ -115,13 +114,13 @@ def train(lake: Lake, spec: EnsembleSpec) -> Trained:
     sets = _select(lake, spec)
     target = sets[spec.target]
     blind = sorted(set(target.table["group_id"].to_pylist()))
-    helper_ids = [_model_id("source", spec.name, sets[source].training_set_id, blind) for source in spec.helpers]
-    model_id = _model_id("ensemble", spec.name, target.training_set_id, helper_ids)
+    helper_ids = [_model_id(spec, "source", sets[source].training_set_id, blind) for source in spec.helpers]
+    model_id = _model_id(spec, "ensemble", target.training_set_id, helper_ids)
     if _is_there(lake, model_id):
         return Trained(model_id, is_new=False)
     helpers: list[Helper] = [load_source_model(lake, helper_id) for helper_id in helper_ids]
-    samples = samples_of(target, spec)
-    helper_samples = [samples_of(sets[source], spec) for source in spec.helpers]
+    samples = samples_of(target, Kind.EXPERIMENT)
+    helper_samples = [samples_of(sets[source], Kind.COMPUTATION) for source in spec.helpers]
     del sets
     _select_at.cache_clear()  # gigabytes that are not needed again
     helpers += train_networks(helper_samples, samples.group_ids, SEED)
@@ -203,7 +202,7 @@ def load_ensemble(lake: Lake, row: Mapping[str, Any]) -> Ensemble:
 def stored_samples(lake: Lake, spec: EnsembleSpec) -> list[Samples]:
     """Read the helper sources without descriptors, to look up computed values."""
     with lake.reader() as con:
-        return [samples_of(select_source(con, spec, source, ()), spec) for source in spec.helpers]
+        return [samples_of(select_source(con, spec, source, ()), Kind.COMPUTATION) for source in spec.helpers]
 
 
 def select_source(
@@ -272,7 +271,7 @@ def computed_of(
     return values
 
 
-def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
+def samples_of(training_set: TrainingSet, kind: Kind) -> Samples:
     """Turn a training set into arrays, without materials that have no descriptor at all."""
     table = training_set.table
     features = _matrix(table, training_set.descriptors)
@@ -282,7 +281,7 @@ def samples_of(training_set: TrainingSet, spec: EnsembleSpec) -> Samples:
     }
     return Samples(
         source=training_set.source,
-        kind=Kind.EXPERIMENT if training_set.source == spec.target else Kind.COMPUTATION,
+        kind=kind,
         properties=training_set.properties,
         material_ids=keys["material_id"][rows],
         group_ids=keys["group_id"][rows],
@@ -315,15 +314,19 @@ def _bounds(spec: EnsembleSpec) -> tuple[float, float]:
     return spec.predicts.lower, spec.predicts.upper
 
 
-def _model_id(*parts: Any) -> str:
-    return signature(_learning_code(), SEED, *parts)[:16]
+def _model_id(spec: EnsembleSpec, *parts: Any) -> str:
+    return signature(_learning_code(), SEED, spec.name, _bounds(spec), spec.predicts.zero_class, *parts)[:16]
+
+
+_DECIDING = (samples_of, train_source_model, train_networks, train_ensemble, fit_ensemble)
+"""What decides a model's values and figures: from these on, all code counts that they refer to."""
 
 
 @lru_cache(maxsize=1)
 def _learning_code() -> str:
     boosting = "xgboost" if sys.platform == "darwin" else "xgboost-cpu"
     libraries = [version(name) for name in ("scikit-learn", boosting, "crepes", "numpy")]
-    return signature(code_signature([Path(__file__).parent]), libraries)
+    return signature(code_signature(_DECIDING), libraries)
 
 
 def _is_there(lake: Lake, model_id: str) -> bool:

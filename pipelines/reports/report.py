@@ -13,7 +13,8 @@ from matstrata.schemas import display, rules, terms
 from matstrata.schemas.ensembles import get_ensemble
 from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
-from matstrata.store.lake.signatures import code_signature, file_sha256, signature
+from matstrata.store.lake.signatures import file_sha256, signature
+from matstrata.store.lake.syntax import module_hash
 from matstrata.store.models import predictions_summary, serving
 
 log = logging.getLogger("matstrata.reports")
@@ -64,7 +65,8 @@ def write_report(lake: Lake, property_name: str) -> Written:
 
 def _version(lake: Lake, property_name: str) -> str:
     package = Path(__file__).parent
-    code = [package, *(Path(str(module.__file__)) for module in (display, rules, terms))]
+    files = [*sorted(package.rglob("*.py")), *(Path(str(module.__file__)) for module in (display, rules, terms))]
+    words = [module_hash(file) for file in files]  # its sentences are what a page is made of
     assets = [file_sha256(file) for file in sorted(package.glob("report.*")) if file.suffix != ".py"]
     sources = get_ensemble(property_name).source_names
     with lake.reader() as con:
@@ -74,4 +76,4 @@ def _version(lake: Lake, property_name: str) -> str:
             [list(sources)],
         ).fetchall()
     model_id = serving(lake, property_name)["model_id"]
-    return signature(code_signature(code), assets, state, model_id, predictions_summary(lake, property_name))
+    return signature(words, assets, state, model_id, predictions_summary(lake, property_name))

@@ -1,8 +1,8 @@
 """Feature sets: versions that rise by themselves, and rows that are computed once.
 
-A feature set is declared as a `FeatureSet`; its signature covers its code, parameters, columns, data files and the
-libraries that its values depend on. When the signature is new, so is the version, with a table of its own:
-`features.<name>_v<version>`. Old versions stay readable.
+A feature set is declared as a `FeatureSet`; its signature covers the code that computes it, its parameters, columns,
+data files and the libraries that its values depend on. When the signature is new, so is the version, with a table of
+its own: `features.<name>_v<version>`. Old versions stay readable.
 
 Not here: the descriptors themselves (`pipelines.descriptors`), nor reading them (`store.features.retrieval`).
 """
@@ -80,7 +80,6 @@ class FeatureSet:
     description: str
     columns: tuple[Column, ...]
     compute: Compute
-    code: tuple[Path, ...]
     data_files: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     entity: str = "material"
@@ -92,7 +91,7 @@ class FeatureSet:
     def signature(self) -> str:
         """What the values depend on, as one hash."""
         return signature(
-            code_signature(self.code),
+            code_signature([self.compute]),
             dict(self.parameters),
             [column.name for column in self.columns],
             sorted((file.name, file_sha256(file)) for file in self.data_files),

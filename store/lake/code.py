@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -47,7 +48,7 @@ def reachable_code(roots: Iterable[Root], packages: Collection[str], excluded: C
     """The definitions that some functions and classes depend on, each as its name and the hash of its syntax tree.
 
     Args:
-        roots: Functions and classes; partials count with their arguments.
+        roots: Functions and classes; partials count with their arguments, objects that can be called by their class.
         packages: Dotted names of packages and modules; names are followed into these and into the roots' own modules.
         excluded: Dotted names of packages and modules below these, into which names are not followed.
 
@@ -58,11 +59,16 @@ def reachable_code(roots: Iterable[Root], packages: Collection[str], excluded: C
     pending: list[Name] = []
     files: dict[str, Path] = {}
     for root in roots:
-        while isinstance(root, partial):
+        if isinstance(root, partial):
             spelled.add(f"partial {root.args!r} {sorted(root.keywords.items())!r}")
-            root = root.func  # noqa: PLW2901 (unwrapped until the function appears)
-        files[root.__module__] = _source_file(root)
-        pending.append(Name(root.__module__, root.__qualname__.partition(".")[0]))
+        function = unwrapped(root)
+        source = inspect.getsourcefile(function)
+        module = function.__module__ or ""
+        if source is not None and Path(source).exists():
+            files[module] = Path(source)
+            pending.append(Name(module, function.__qualname__.partition(".")[0]))
+        else:  # defined in a notebook: its own text is all that there is
+            spelled.add(f"{function.__name__} {syntax_hash(_own_source(function), frozenset())}")
     own = frozenset(name.partition(".")[0] for name in (*packages, *files))
     visited: set[Name] = set()
     while pending:
@@ -81,17 +87,21 @@ def reachable_code(roots: Iterable[Root], packages: Collection[str], excluded: C
     return sorted(spelled)
 
 
-def _source_file(root: Root) -> Path:
+def unwrapped(root: Root) -> Root:
+    """The function itself of a partial one, the class of an object that can be called."""
+    if isinstance(root, partial):
+        return unwrapped(root.func)
+    return root if hasattr(root, "__qualname__") else type(root)
+
+
+def _own_source(function: Root) -> ast.stmt:
     try:
-        file = inspect.getsourcefile(root)
-    except TypeError:
-        file = None
-    if file is None or not Path(file).exists():
+        return ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, SyntaxError, IndexError) as error:
         raise InputError(
-            f"the source of {getattr(root, '__qualname__', root)} can't be read, so a change of it would go unnoticed; "
+            f"the source of {function.__name__} can't be read, so a change of it would go unnoticed; "
             "define it in a file"
-        )
-    return Path(file)
+        ) from error
 
 
 def _is_below(name: str, packages: Iterable[str]) -> bool:

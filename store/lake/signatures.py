@@ -12,14 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from matstrata.store.lake.code import Root, reachable_code
+from matstrata.store.lake.code import Root, reachable_code, unwrapped
 
 PACKAGES = ("matstrata.schemas", "matstrata.pipelines")
 """Where definitions decide values. Not the store: it keeps and finds them."""
 
-_DECLARATIONS = ("matstrata.schemas.tables", "matstrata.schemas.rules", "matstrata.schemas.properties")
-"""Modules of declarations that decide no value by themselves: tables that a new one may join, sentences on rules. The
-properties of a source are part of its signature by what they say."""
+_DECLARATIONS = ("matstrata.schemas.tables", "matstrata.schemas.rules")
+"""Declarations that decide no value: a table more, or another sentence about a rule, makes nothing stale."""
 
 
 def signature(*parts: Any) -> str:
@@ -31,13 +30,15 @@ def code_signature(roots: Iterable[Root], excluded: Collection[str] = ()) -> str
     """SHA-256 over the code on which the results of some functions depend.
 
     Args:
-        roots: the functions; of classes, all methods count.
+        roots: the functions; of classes, all methods count. The packages of other projects' functions are followed too.
         excluded: dotted names of packages whose code they don't reach in this case.
 
     Raises:
         InputError: the source of a root can't be read.
     """
-    return signature(reachable_code(roots, PACKAGES, (*_DECLARATIONS, *excluded)))
+    roots = list(roots)
+    foreign = {(root.__module__ or "").partition(".")[0] for root in map(unwrapped, roots)} - {"matstrata", ""}
+    return signature(reachable_code(roots, (*PACKAGES, *foreign), (*_DECLARATIONS, *excluded)))
 
 
 @lru_cache(maxsize=1024)

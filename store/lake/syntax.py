@@ -19,6 +19,7 @@ import copy
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 MESSAGES = frozenset(
@@ -30,8 +31,19 @@ _LOGGERS = frozenset({"log", "logger", "logging", "warnings"})
 _ERRORS = ("Error", "Warning", "Exception")
 _SQL = re.compile(r"\b(SELECT|FROM|WHERE|JOIN|CASE|INSERT|UPDATE|DELETE|CREATE|SET|WITH|CAST)\b")
 _READING = frozenset(
-    "execute sql compile match fullmatch search sub findall finditer split startswith endswith replace partition "
-    "rpartition removeprefix removesuffix count index find get".split()
+    {"execute", "sql", "compile", "match", "fullmatch", "search", "sub", "findall", "finditer", "split", "startswith"}
+    | {
+        "endswith",
+        "replace",
+        "partition",
+        "rpartition",
+        "removeprefix",
+        "removesuffix",
+        "count",
+        "index",
+        "find",
+        "get",
+    }
 )  # calls that look for their texts, or run them
 
 
@@ -50,10 +62,17 @@ def stripped(statement: ast.stmt, parameters: Mapping[str, tuple[str, ...]]) -> 
 def syntax_hash(tree: ast.stmt, own: frozenset[str]) -> str:
     """SHA-256 of a syntax tree, whatever its annotations of functions and its imports from the `own` packages.
 
-    Nor does the version of Python count: what `ast.dump` leaves out of a tree differs between them. The tree is used up.
+    Nor does the version of Python count, between which `ast.dump` differs. The tree is used up.
     """
     words: list[str] = []
     _spell(_Undocumented(own).visit(tree), words)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+def module_hash(file: Path) -> str:
+    """SHA-256 of all that a file of Python says, whatever its comments and layout."""
+    words: list[str] = []
+    _spell(ast.parse(file.read_text(encoding="utf-8")), words)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-
-from matstrata.schemas import elements as periodic_table
-
-SHARED_CODE = (Path(__file__), Path(periodic_table.__file__))
-"""What every feature set of compositions computes with, beside its own module."""
 
 _BLOCK_ROWS = 1024  # so that a block's intermediate results stay in the processor's cache: 4 times faster
 

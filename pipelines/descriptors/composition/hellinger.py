@@ -6,14 +6,12 @@ and neighbors find alloys of one series close to each other, and trees can ask f
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
+from matstrata.pipelines.descriptors.composition.arrays import flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
 from matstrata.schemas.units import NO_UNIT
 from matstrata.store.features.sets import FeatureSet
@@ -57,6 +55,5 @@ FEATURE_SET = FeatureSet(
     description="square roots of the atomic fractions of 103 elements: Hellinger coordinates of the composition",
     columns=tuple(column.in_store() for column in COLUMNS),
     compute=compute,
-    code=(Path(__file__), *SHARED_CODE),
     libraries=("numpy",),
 )

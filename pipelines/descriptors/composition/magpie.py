@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
 from matstrata.pipelines.descriptors.composition import element_tables
-from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
+from matstrata.pipelines.descriptors.composition.arrays import flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
 from matstrata.schemas.units import NO_UNIT
 from matstrata.store.features.sets import FeatureSet
@@ -129,7 +128,6 @@ FEATURE_SET = FeatureSet(
     description="132 statistics of elemental properties over the composition (Ward et al. 2016)",
     columns=tuple(column.in_store() for column in COLUMNS),
     compute=compute,
-    code=(Path(__file__), Path(element_tables.__file__), *SHARED_CODE),
     data_files=_TABLE_FILES,
     libraries=("numpy",),
     constants="element tables of Magpie, doi:10.1038/npjcompumats.2016.28, as matminer carries them",

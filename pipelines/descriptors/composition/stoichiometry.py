@@ -6,14 +6,12 @@ The p-norms of the atomic fractions of Ward et al. 2016 (doi:10.1038/npjcompumat
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
-from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
+from matstrata.pipelines.descriptors.composition.arrays import flatten
 from matstrata.schemas.units import NO_UNIT
 from matstrata.store.features.sets import FeatureSet
 
@@ -55,6 +53,5 @@ FEATURE_SET = FeatureSet(
     description="number of elements and p-norms of the atomic fractions (Ward et al. 2016)",
     columns=tuple(column.in_store() for column in COLUMNS),
     compute=compute,
-    code=(Path(__file__), *SHARED_CODE),
     libraries=("numpy",),
 )

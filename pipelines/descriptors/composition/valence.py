@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from matstrata.pipelines.descriptors.columns import DescriptorColumn
 from matstrata.pipelines.descriptors.composition import element_tables
-from matstrata.pipelines.descriptors.composition.arrays import SHARED_CODE, flatten
+from matstrata.pipelines.descriptors.composition.arrays import flatten
 from matstrata.schemas.elements import ELEMENTS, HYDROGEN_ISOTOPES
 from matstrata.schemas.units import NO_UNIT
 from matstrata.store.features.sets import FeatureSet
@@ -162,7 +161,6 @@ FEATURE_SET = FeatureSet(
     description="charge balance by usual oxidation states, octet rule, ionic character",
     columns=tuple(column.in_store() for column in COLUMNS),
     compute=compute,
-    code=(Path(__file__), Path(element_tables.__file__), *SHARED_CODE),
     data_files=_TABLE_FILES,
     libraries=("numpy",),
     constants="oxidation states, Pauling's and Allen's electronegativities among the same element tables of Magpie",

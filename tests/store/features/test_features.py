@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -20,7 +21,15 @@ from matstrata.store.features import sets
 from matstrata.store.features.sets import FeatureSet, latest_version, materialize, resolve
 from matstrata.store.records.materials import update_materials
 
-CODE = 'def sizes(lists):\n    """How many."""\n    return [len(x) for x in lists]\n'
+CODE = '''
+import numpy as np
+def sizes(lists):
+    """How many."""
+    return [len(x) for x in lists]
+def compute(elements, fractions):
+    lists = fractions.to_pylist()
+    return np.array([[max(x), n] for x, n in zip(lists, sizes(lists))]).reshape(-1, 2), [None] * len(lists)
+'''
 LARGEST, COUNT = Column("largest", "double", "largest fraction", "1"), Column("count", "double", "number of elements")
 
 
@@ -41,6 +50,13 @@ class Counter:
 Make = Callable[..., FeatureSet]
 
 
+def _module(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """A feature set of two columns whose code is a file of the test's own."""
@@ -55,8 +71,7 @@ def make(tmp_path: Path) -> Make:
             "name": "sizes",
             "description": "two numbers",
             "columns": (LARGEST, COUNT),
-            "compute": compute or Counter(),
-            "code": (folder / "sizes.py",),
+            "compute": compute or _module(folder / "sizes.py").compute,
             "data_files": (folder / "table.csv",) if data is not None else (),
         }
         return FeatureSet(**given | fields)
@@ -280,13 +295,14 @@ def compute(elements, fractions):
     return np.array([[float(len(x))] for x in fractions.to_pylist()]).reshape(-1, 1), [None] * len(fractions)
 columns = (Column("count", "double", "number of elements", "1"),)
 print("ready", flush=True)
-f.materialize(Lake(Path(sys.argv[1])), f.FeatureSet("killed", "one number", columns, compute, ()))
+f.materialize(Lake(Path(sys.argv[1])), f.FeatureSet("killed", "one number", columns, compute))
 """
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0])
-def test_a_killed_run_loses_a_chunk_and_the_next_carries_on(lake, make, seconds):
-    command = [sys.executable, "-c", _KILLED, str(lake.root)]
+def test_a_killed_run_loses_a_chunk_and_the_next_carries_on(lake, make, seconds, tmp_path):
+    (tmp_path / "killed.py").write_text(_KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(lake.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as process:
         process.stdout.readline()
         time.sleep(seconds)

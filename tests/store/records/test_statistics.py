@@ -90,7 +90,7 @@ def test_a_new_version_is_compared_with_the_newest_of_the_release(lake, put):
             return np.array([[max(each) + by] for each in fractions.to_pylist()]), [None] * len(elements)
 
         columns = (Column("largest", "double", "largest fraction", "1"),)
-        return FeatureSet("sizes", "one number", columns, compute, (), parameters={"by": by})
+        return FeatureSet("sizes", "one number", columns, compute, parameters={"by": by})
 
     put("lab", gaps(range(20)))
     put("lab_v2", gaps(range(20)))
