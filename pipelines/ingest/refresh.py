@@ -218,8 +218,10 @@ def _signer(contract: Contract) -> Callable[[Sequence[str]], str]:
 @lru_cache(maxsize=64)
 def _reading_code(reader: str, has_structures: bool) -> str:  # noqa: FBT001 (a key of the cache)
     """The signature of the code that reads and validates a source; what reads structures counts where it has some."""
-    unused = () if has_structures else ("matstrata.pipelines.entities.structures",)
-    return code_signature([examine, get_reader(reader)], unused)
+    unused = ["matstrata.pipelines.ingest.readers.__init__"]  # another reader in the list changes nothing
+    if not has_structures:
+        unused.append("matstrata.pipelines.entities.structures")
+    return code_signature([examine, get_reader(reader).read], unused)
 
 
 def _one_hash(hashes: Sequence[str]) -> str:

@@ -50,7 +50,8 @@ def reachable_code(roots: Iterable[Root], packages: Collection[str], excluded: C
     Args:
         roots: Functions and classes; partials count with their arguments, objects that can be called by their class.
         packages: Dotted names of packages and modules; names are followed into these and into the roots' own modules.
-        excluded: Dotted names of packages and modules below these, into which names are not followed.
+        excluded: Dotted names of packages and modules below these, into which names are not followed; of a package
+            without its modules, `package.__init__`.
 
     Raises:
         InputError: the source of a root can't be read, as that of one typed at a prompt.
@@ -73,7 +74,8 @@ def reachable_code(roots: Iterable[Root], packages: Collection[str], excluded: C
     visited: set[Name] = set()
     while pending:
         name = pending.pop()
-        is_followed = _is_below(name.module, packages) and not _is_below(name.module, excluded)
+        is_excluded = _is_below(name.module, excluded) or f"{name.module}.__init__" in excluded
+        is_followed = _is_below(name.module, packages) and not is_excluded
         if name in visited or not (is_followed or name.module in files):
             if name.module.partition(".")[0] not in own:
                 spelled.add(f"import {name.module}.{name.name}")

@@ -37,6 +37,5 @@ FEATURE_SET = FeatureSet(
     description="ideal entropy of mixing and largest atomic fraction",
     columns=COLUMNS,
     compute=compute,
-    code=(),
     libraries=("numpy",),
 )
