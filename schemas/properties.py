@@ -41,6 +41,7 @@ class Synonyms(BaseModel):
                 raise ValueError(f"{pattern!r} is not a regular expression ({error})") from error
         return patterns
 
+
 class Property(BaseModel):
     """One property: the unit every value is stored in, and the bounds outside which a value is refused."""
 
