@@ -1,4 +1,4 @@
-"""What the commands declare alike: how a group of commands behaves, `--json` and `--wide`.
+"""What several commands declare: how a group of commands behaves, `--json` and `--wide`.
 
 Not here: options of one command, which stand where it is declared.
 """

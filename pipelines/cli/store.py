@@ -75,7 +75,7 @@ def maintain(
     if dry_run:
         done = plan(lake, policy)
     else:
-        lake.snapshot()  # without a store, the sentence that says so
+        lake.snapshot()  # an error if there is no store
         with progress("looking after the store"):
             done = do(lake, policy)
     if as_json:

@@ -1,4 +1,7 @@
-"""When assets are made anew by themselves: when their code changed, or the data they are made of."""
+"""When assets are materialized automatically: when their code has changed, or the data they are made of.
+
+Not here: schedules and sensors (`pipelines.defs.jobs`, `pipelines.defs.inbox`).
+"""
 
 from typing import Any
 

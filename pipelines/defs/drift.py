@@ -1,4 +1,7 @@
-"""The check that columns are distributed as they were at the last release."""
+"""The check that columns are distributed as they were at the last release.
+
+Not here: the statistics (`store.records`).
+"""
 
 from __future__ import annotations
 

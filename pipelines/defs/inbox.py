@@ -1,4 +1,7 @@
-"""The sensor that watches the inbox, and the jobs that take in what was dropped there."""
+"""The sensor that watches the inbox, and the jobs that take in the files dropped there.
+
+Not here: what is done with a file (`pipelines.ingest.inbox`).
+"""
 
 # no `from __future__ import annotations`: Dagster looks at the type of `config` itself, not at its name
 from collections.abc import Iterator
@@ -12,14 +15,14 @@ from matstrata.store.settings import Settings
 
 
 class DroppedFile(dg.Config):
-    """What was dropped."""
+    """A file that was dropped into the inbox."""
 
     file: str
 
 
 @dg.op
 def take_in_contract(context: dg.OpExecutionContext, config: DroppedFile, store: StoreResource) -> None:
-    """Ingest a dropped contract; a refused one fails the run, and its reason lies beside it."""
+    """Ingest a dropped contract; a refused one fails the run, and its reason is written next to it."""
     settings = Settings()
     done = take_in(store.lake(), Path(config.file), cache=settings.cache, mirrors=settings.mirror)
     if done.ingested is None:

@@ -1,4 +1,7 @@
-"""Jobs and schedules: the chain of one property, as the UI, the schedules and `matstrata run` execute it."""
+"""Jobs and schedules: the chain of one property, as the UI, the schedules and `matstrata run` execute it.
+
+Not here: running them in this process (`pipelines.cli.runs`).
+"""
 
 from __future__ import annotations
 

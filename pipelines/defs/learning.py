@@ -1,4 +1,7 @@
-"""Assets of one property's ensemble: training sets, source models, the ensemble, predictions."""
+"""Assets of one property's ensemble: training sets, source models, the ensemble, predictions.
+
+Not here: training and predicting (`pipelines.learning.jobs`).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from matstrata.pipelines.defs.sources import observations_key
 from matstrata.schemas.ensembles import EnsembleSpec
 from matstrata.store import models
 
-COVERAGE_WANTED = (0.87, 0.93)
+COVERAGE_BOUNDS = (0.87, 0.93)
 
 
 def training_sets_key(spec: EnsembleSpec) -> dg.AssetKey:
@@ -62,12 +65,12 @@ def _training_sets(spec: EnsembleSpec) -> dg.AssetsDefinition:
         from matstrata.pipelines.learning.jobs import training_sets  # deferred: 1.5 s, scikit-learn
 
         sets = training_sets(store.lake(), spec)
-        identities = {source: found.training_set_id for source, found in sets.items()}
+        identities = {source: training_set.training_set_id for source, training_set in sets.items()}
         return dg.MaterializeResult(
             data_version=dg.DataVersion("-".join(identity[:12] for identity in identities.values())),
             metadata={
                 **{f"{source} (SHA-256)": identity for source, identity in identities.items()},
-                **{f"{source} materials": found.table.num_rows for source, found in sets.items()},
+                **{f"{source} materials": training_set.table.num_rows for source, training_set in sets.items()},
             },
         )
 
@@ -91,7 +94,7 @@ def _source_model(spec: EnsembleSpec, source: str) -> dg.AssetsDefinition:
         trained = train_source(store.lake(), spec, source)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(trained.model_id),
-            metadata={"model": trained.model_id, "trained anew": trained.is_new},
+            metadata={"model": trained.model_id, "newly trained": trained.is_new},
         )
 
     return source_model
@@ -105,7 +108,7 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         deps=[source_model_key(spec, source) for source in spec.sources],
         group_name=spec.name,
         kinds={"scikitlearn"},
-        description=f"{spec.predicts.title}: the stack of all source models, judged out of group.",
+        description=f"{spec.predicts.title}: the stack of all source models, evaluated out of fold, by group.",
         automation_condition=WHEN_CHANGED,
         check_specs=[
             dg.AssetCheckSpec("coverage", asset=key, description="90 % intervals hold 87 to 93 % of unseen materials"),
@@ -126,15 +129,15 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         coverage, error, baseline = (
             figures[key] for key in (("known_dft", "coverage_90"), ("known_dft", "mae"), ("mean", "mae"))
         )
-        low, high = COVERAGE_WANTED
+        low, high = COVERAGE_BOUNDS
         with lake.reader() as con:
             parity = base64.b64encode(parity_png(con, spec.name)).decode()
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(trained.model_id),
             metadata={
                 "model": trained.model_id,
-                "trained anew": trained.is_new,
-                "out-of-group errors": dg.MetadataValue.md(_errors_table(figures)),
+                "newly trained": trained.is_new,
+                "errors out of fold, by group": dg.MetadataValue.md(_errors_table(figures)),
                 "parity": dg.MetadataValue.md(f"![parity](data:image/png;base64,{parity})"),
             },
             check_results=[
@@ -178,7 +181,7 @@ def _predictions(spec: EnsembleSpec) -> dg.AssetsDefinition:
         done = predict_materials(lake, spec)
         rows, version = models.predictions_summary(lake, spec.name)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(version), metadata={"predicted anew": done, "dagster/row_count": rows}
+            data_version=dg.DataVersion(version), metadata={"newly predicted": done, "dagster/row_count": rows}
         )
 
     return predictions

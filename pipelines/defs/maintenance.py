@@ -1,4 +1,7 @@
-"""The job that looks after the store, and its weekly schedule, which is off until someone switches it on."""
+"""The job that looks after the store, and its weekly schedule, which is off until someone switches it on.
+
+Not here: what it does (`store.upkeep.maintenance`).
+"""
 
 from typing import Any
 

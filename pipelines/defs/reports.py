@@ -1,4 +1,4 @@
-"""Assets of the reports: one self-contained page per property."""
+"""Assets of the reports: one self-contained page per property. Not here: writing it (`pipelines.reports`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Assets of the sources: the files out in the world, and the observations that each becomes, with their checks."""
+"""Assets of the sources: their files, and the observations that are made of them, with their checks.
+
+Not here: reading and validating (`pipelines.ingest`).
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ from matstrata.store.records.sources import content_version, content_versions
 log = logging.getLogger("matstrata.ingest")
 
 GROUP = "sources"
-_VERSION = "dagster/data_version"  # the tag by which Dagster tells contents apart
-_NOTHING_CHANGED = {f"observations {what}": 0 for what in ("added", "changed", "removed")}
+_VERSION = "dagster/data_version"  # the tag by which Dagster recognizes equal contents
+_NOTHING_CHANGED = {f"observations {change}": 0 for change in ("added", "changed", "removed")}
 
 
 def source_key(source: str) -> dg.AssetKey:
@@ -39,7 +42,7 @@ def observations_key(source: str) -> dg.AssetKey:
 
 
 def source_spec(contract: Contract) -> dg.AssetSpec:
-    """The files of a source: not made by us, but where the lineage starts."""
+    """The files of a source, where the lineage starts."""
     return dg.AssetSpec(
         source_key(contract.source),
         description=f"{contract.title}\n\n{contract.description}",
@@ -124,10 +127,10 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
 
 
 def record_unchanged(instance: dg.DagsterInstance, lake: Lake, sources: Sequence[str]) -> list[str]:
-    """Record of sources that they are still what they were, by one event each: that keeps them fresh.
+    """Record that sources have not changed, by one event each, which keeps them fresh.
 
     Returns:
-        Those of which the instance knows this content of this store; the others need a run.
+        Those whose content in this store the instance has on record; the rest needs a run.
     """
     if not sources:
         return []
@@ -135,8 +138,8 @@ def record_unchanged(instance: dg.DagsterInstance, lake: Lake, sources: Sequence
         versions = content_versions(con, sources)
     by_key = {observations_key(source): source for source in sources}
     recorded = []
-    for known in instance.get_asset_records(list(by_key)):
-        last = known.asset_entry.last_materialization
+    for record in instance.get_asset_records(list(by_key)):
+        last = record.asset_entry.last_materialization
         made = last.asset_materialization if last is not None else None
         if made is None or (made.tags or {}).get(_VERSION) != versions[by_key[made.asset_key]]:
             continue
@@ -150,12 +153,12 @@ def record_unchanged(instance: dg.DagsterInstance, lake: Lake, sources: Sequence
 
 
 def _refusal_result(key: dg.AssetKey, refused: RefusedError | AllRefusedError) -> dg.AssetCheckResult:
-    """The check of a source that was stopped: what was broken, though nothing of it is in the store."""
-    found = ValidationSummary([asdict(result) for result in refused.validation.results])
+    """The check of a refused source: the rules that it broke, though nothing of it is in the store."""
+    summary = ValidationSummary([asdict(result) for result in refused.validation.results])
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="validation",
         passed=False,
         description=str(refused),
-        metadata={"expectations": dg.MetadataValue.md(found.table())},
+        metadata={"expectations": dg.MetadataValue.md(summary.table())},
     )

@@ -1,4 +1,4 @@
-"""The asset of the crystal structures: equal ones found across sources."""
+"""The asset of the crystal structures, grouped across sources. Not here: comparing them (`pipelines.entities`)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STRUCTURES = dg.AssetKey("structures")
 
 
 def structures_asset(contracts: Iterable[Contract]) -> dg.AssetsDefinition:
-    """The structures that those of the sources give which have any, with the group of equal ones."""
+    """The structures of all sources that report any, each with the group of those equal to it."""
 
     @dg.asset(
         key=STRUCTURES,
         deps=[observations_key(contract.source) for contract in contracts if contract.columns.structure is not None],
         group_name=GROUP,
         kinds={"ducklake"},
-        description="One row per structure; equal ones, in whichever source, share a group, polymorphs don't.",
+        description="One row per structure; equal structures share a group, also across sources; polymorphs do not.",
         automation_condition=WHEN_CHANGED,
     )
     def structures(store: StoreResource) -> dg.MaterializeResult:
