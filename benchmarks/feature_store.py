@@ -1,7 +1,7 @@
-"""How fast the feature store is: Magpie from formulas, a request of a million rows, opening and counting.
+"""Speed of the feature store: Magpie from formulas, a request of a million rows, opening and counting.
 
-Run as `python benchmarks/feature_store.py`. The materials are the 341,608 of the OQMD where MATSTRATA_MIRROR has its
-three files (see schemas/sources/oqmd_gaps.yaml), else the 34,683 of the transport database in matminer's wheel.
+Run as `python benchmarks/feature_store.py`. The materials are the 341,608 of the OQMD if MATSTRATA_MIRROR has its
+three files (see schemas/sources/oqmd_gaps.yaml), or else the 34,683 of the transport database in matminer's wheel.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from matstrata.store import FeatureStore
 with FeatureStore.open(sys.argv[1]) as store:
     ids = store.sql("SELECT material_id FROM materials ORDER BY ALL")["material_id"].combine_chunks()
     chosen = np.random.default_rng(0).integers(0, len(ids), int(sys.argv[2]))
-    asked = ids.take(pa.array(chosen))
+    request = ids.take(pa.array(chosen))
     seconds = []
     for _ in range(3):
         wall, cpu = time.perf_counter(), time.process_time()
-        answer = store.features_for(asked, ["magpie"])
+        answer = store.features_for(request, ["magpie"])
         seconds.append((time.perf_counter() - wall, time.process_time() - cpu))
-        assert answer.table["entity"].equals(pa.chunked_array([asked]))
-        assert answer.table["reason"].null_count == len(asked)
+        assert answer.table["entity"].equals(pa.chunked_array([request]))
+        assert answer.table["reason"].null_count == len(request)
         del answer
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(json.dumps({"first": seconds[0], "best": min(seconds), "peak_gib": peak}))
@@ -59,19 +59,19 @@ print(time.perf_counter() - started, time.process_time() - cpu)
 
 
 def formulas() -> list[str]:
-    """The formulas of the OQMD, or those that come with matminer."""
+    """Read the formulas of the OQMD, or those that come with matminer."""
     settings = Settings()
     contract = load_contracts([])["oqmd_gaps"]
     try:
         files = locate(contract.files, cache=settings.cache, mirrors=settings.mirror)
     except InputError as error:
-        print(f"without the OQMD: {error}", file=sys.stderr)
+        print(f"The OQMD is not available: {error}", file=sys.stderr)
         return sorted(set(bundled_formulas()))
     return [formula for file in files for formula in table_formulas(Path(file.path))]
 
 
 def fill(lake: Lake, written: list[str]) -> Materialized:
-    """A store of materials and their Magpie descriptors, from formulas as written."""
+    """Fill a store with materials and their Magpie descriptors, from formulas as written."""
     lake.init()
     compositions = {c.material_id: c for c in (parse_formula(each, max_amount=float("inf")) for each in written)}
     columns = {
@@ -89,23 +89,26 @@ def fill(lake: Lake, written: list[str]) -> Materialized:
 
 
 def run(code: str, *arguments: str) -> str:
-    """What a fresh Python prints."""
+    """Run code in a new Python process, and return what it prints."""
     return subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True).stdout
 
 
 def main() -> int:
-    """Print the figures."""
+    """Print the measurements."""
     written = formulas()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "store"
         wall, cpu = time.perf_counter(), time.process_time()
-        done = fill(Lake(root), written)
+        materialized = fill(Lake(root), written)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        print(f"{done.rows:,} compositions from formulas to committed Magpie: {wall:.1f} s ({cpu:.1f} s of processor)")
-        found = json.loads(run(_REQUEST, str(root), str(_BIG_REQUEST)))
         print(
-            f"{_BIG_REQUEST:,} rows x 132 as Arrow: {found['first'][0]:.2f} s at first, {found['best'][0]:.2f} s at "
-            f"best ({found['best'][1]:.2f} s of processor), peak memory {found['peak_gib']:.1f} GiB"
+            f"{materialized.rows:,} compositions from formulas to committed Magpie: "
+            f"{wall:.1f} s ({cpu:.1f} s of processor)"
+        )
+        timing = json.loads(run(_REQUEST, str(root), str(_BIG_REQUEST)))
+        print(
+            f"{_BIG_REQUEST:,} rows x 132 as Arrow: {timing['first'][0]:.2f} s at first, {timing['best'][0]:.2f} s at "
+            f"best ({timing['best'][1]:.2f} s of processor), peak memory {timing['peak_gib']:.1f} GiB"
         )
         times = [tuple(map(float, run(_OPEN, str(root)).split())) for _ in range(5)]
         print(f"import store, open, count: {min(times)[0]:.2f} s ({min(times)[1]:.2f} s of processor)")

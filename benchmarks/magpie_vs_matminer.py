@@ -1,4 +1,4 @@
-"""The Magpie descriptors beside matminer's: the same values, and how much faster.
+"""The Magpie descriptors compared with matminer's: the same values, and the ratio of speeds.
 
 Run as `python benchmarks/magpie_vs_matminer.py`; the compositions come with matminer's wheel.
 """
@@ -21,7 +21,7 @@ _REPEATS = 5
 
 
 def main() -> int:
-    """Print the figures; 1 if any value differs."""
+    """Print the measurements; return 1 if any value differs."""
     from matminer.featurizers.composition import ElementProperty  # deferred: 4 s
     from pymatgen.core.composition import Composition
 
@@ -45,10 +45,12 @@ def main() -> int:
         expected = np.array([featurizer.featurize(peer) for peer in peers], dtype=float)
         theirs = time.perf_counter() - start
 
-    described = np.array([reason is None for reason in reasons])
-    same = np.allclose(matrix[described], expected[described], rtol=1e-9, atol=1e-11, equal_nan=True)
-    largest = np.nanmax(np.abs(matrix[described] - expected[described]))
-    print(f"{len(formulas):,} compositions, {np.sum(~described)} without data: {sorted(set(filter(None, reasons)))}")
+    has_descriptors = np.array([reason is None for reason in reasons])
+    same = np.allclose(matrix[has_descriptors], expected[has_descriptors], rtol=1e-9, atol=1e-11, equal_nan=True)
+    largest = np.nanmax(np.abs(matrix[has_descriptors] - expected[has_descriptors]))
+    print(
+        f"{len(formulas):,} compositions, {np.sum(~has_descriptors)} without data: {sorted(set(filter(None, reasons)))}"
+    )
     print(f"matstrata: {len(formulas) / ours:,.0f} rows a second; matminer: {len(formulas) / theirs:,.0f}")
     print(f"ratio {theirs / ours:.0f}; equal: {same}, largest difference {largest:.1g}")
     return 0 if same else 1

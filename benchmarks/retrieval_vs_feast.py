@@ -1,7 +1,7 @@
-"""100,000 rows x 132 descriptors beside Feast's DuckDB offline store: the same values, and how much faster.
+"""100,000 rows x 132 descriptors compared with Feast's DuckDB offline store: the same values, and the ratio of speeds.
 
-Run as `python benchmarks/retrieval_vs_feast.py`. Feast gets an environment of its own (made once, in .venv/feast),
-and the same descriptors as a Parquet file with one timestamp; its point-in-time join is what our snapshot is.
+Run as `python benchmarks/retrieval_vs_feast.py`. Feast has its own environment (created once, in .venv/feast),
+and the same descriptors as a Parquet file with one timestamp; its point-in-time join corresponds to our snapshots.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 
 
 def feast_python() -> Path:
-    """Feast's Python, in an environment that is made where it is missing."""
+    """Return Feast's Python, in an environment that is created if it is missing."""
     folder = _HERE.parent / ".venv" / "feast"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
@@ -40,26 +40,26 @@ def feast_python() -> Path:
 
 
 def main() -> int:
-    """Print the figures; 1 if any value differs."""
+    """Print the measurements; return 1 if any value differs."""
     python = feast_python()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        done = fill(Lake(folder / "store"), formulas())
+        materialized = fill(Lake(folder / "store"), formulas())
         with FeatureStore.open(folder / "store") as store:
             features = store.features("magpie")
             moment = pa.scalar(1_700_000_000_000_000, pa.timestamp("us", tz="UTC"))
             stamped = features.add_column(1, "event_timestamp", pa.repeat(moment, len(features)))
             pq.write_table(stamped, folder / "features.parquet")
             rows = np.random.default_rng(0).permutation(len(features))[:_ROWS]
-            asked = features["material_id"].take(pa.array(rows)).combine_chunks()
+            material_ids = features["material_id"].take(pa.array(rows)).combine_chunks()
             later = pa.scalar(1_800_000_000_000_000, pa.timestamp("us", tz="UTC"))
-            request = pa.table({"material_id": asked, "event_timestamp": pa.repeat(later, len(asked))})
+            request = pa.table({"material_id": material_ids, "event_timestamp": pa.repeat(later, len(material_ids))})
             pq.write_table(request, folder / "request.parquet")
             del features, stamped
             ours = []
             for _ in range(_REPEATS):
                 wall, cpu = time.perf_counter(), time.process_time()
-                answer = store.features_for(asked, ["magpie"]).to_arrow()
+                answer = store.features_for(material_ids, ["magpie"]).to_arrow()
                 ours.append((time.perf_counter() - wall, time.process_time() - cpu))
         subprocess.run([python, _HERE / "peers" / "feast_retrieval.py", folder, "3"], check=True)
         theirs = [(each["wall"], each["cpu"]) for each in json.loads((folder / "seconds.json").read_text())]
@@ -73,7 +73,8 @@ def main() -> int:
     )
     (wall, cpu), (peer_wall, peer_cpu) = min(ours), min(theirs)
     print(
-        f"{len(answer):,} rows x {len(names)} of a store of {done.rows:,} materials, as Arrow; best of {_REPEATS} and 3"
+        f"{len(answer):,} rows x {len(names)} of a store of {materialized.rows:,} materials, as Arrow; "
+        f"best of {_REPEATS} and 3"
     )
     print(f"matstrata: {wall:.2f} s ({cpu:.2f} s of processor); at first {ours[0][0]:.2f} s")
     print(f"feast 0.67, DuckDB offline store: {peer_wall:.2f} s ({peer_cpu:.2f} s of processor)")

@@ -1,4 +1,4 @@
-"""Feast's side of `retrieval_vs_feast.py`, run in an environment of its own.
+"""Feast's side of `retrieval_vs_feast.py`, run in its own environment.
 
 Arguments: a folder with features.parquet (material_id, event_timestamp, descriptors) and request.parquet (material_id,
 event_timestamp); answer.parquet and seconds.json are written there.
@@ -40,11 +40,11 @@ def main(folder: Path, repeats: int) -> None:
     )
     store.apply([material, view])
     request = pd.read_parquet(folder / "request.parquet")
-    wanted = [f"magpie:{name}" for name in descriptors]
+    columns = [f"magpie:{name}" for name in descriptors]
     seconds = []
     for _ in range(repeats):
         wall, cpu = time.perf_counter(), time.process_time()
-        answer = store.get_historical_features(entity_df=request, features=wanted).to_arrow()
+        answer = store.get_historical_features(entity_df=request, features=columns).to_arrow()
         seconds.append({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu})
     pq.write_table(answer, folder / "answer.parquet")
     (folder / "seconds.json").write_text(json.dumps(seconds))

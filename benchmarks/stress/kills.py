@@ -1,10 +1,10 @@
-"""Kill -9 at random moments of ingest, materialize, train and maintain; after each, look at everything.
+"""Kill -9 at random moments of ingest, materialize, train and maintain; after each kill, check everything.
 
     python benchmarks/stress/kills.py --kills 200 --seed 1
 
-Each round a process starts a job and is killed at a random moment of it. Then a second process looks: whatever was
-acknowledged is there, nothing half-done is visible, all frozen sets, models and releases are what they were. Then a
-third does the same job to its end, without help. At the end maintenance leaves no orphan.
+In each round a process starts a job and is killed at a random moment. Then a second process checks the store: whatever
+was acknowledged is stored, nothing incomplete is visible, all frozen sets, models and releases are unchanged. Then a
+third runs the same job to its end, without repair by hand. At the end maintenance leaves no orphan.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jobs import KINDS, POLICY, REFUSED, SOURCES, Workshop, rows_of, warm_up
+from jobs import JOBS, POLICY, REJECTED_RECORDS, SOURCES, Workshop, rows_of, warm_up
 
 from matstrata.store.datasets.training_sets import select
 from matstrata.store.lake.lake import Lake, current_snapshot
@@ -33,8 +33,8 @@ from matstrata.store.upkeep import doctor, releases
 
 
 @dataclass
-class Memory:
-    """What the witness knows: what was acknowledged, and what may or may not have come to be."""
+class Expected:
+    """What must be in the store, as acknowledged by jobs, and what may be, as they began it."""
 
     done: dict[str, int] = field(default_factory=dict)
     tried: dict[str, int] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Memory:
     models: set[str] = field(default_factory=set)
     releases: dict[str, list[Any]] = field(default_factory=dict)
 
-    def hear(self, said: str) -> None:
-        """Take note of what a job said."""
-        word, _, rest = said.partition(" ")
+    def update(self, line: str) -> None:
+        """Take note of a line that a job reported."""
+        word, _, rest = line.partition(" ")
         if word in ("try", "done"):
             source, version = rest.split()
             (self.tried if word == "try" else self.done)[source] = int(version)
@@ -61,7 +61,7 @@ class Memory:
 
 
 def run_forked(work: Callable[[Callable[[str], None]], None], kill_after: float | None = None) -> tuple[int, list[str]]:
-    """Run `work` in a process of its own; kill it after so many seconds, if given. Its exit code and what it said."""
+    """Run `work` in its own process, killed after so many seconds if given; return exit code and reported lines."""
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -71,7 +71,7 @@ def run_forked(work: Callable[[Callable[[str], None]], None], kill_after: float 
             os.close(reading)
             work(lambda text: os.write(writing, f"{text}\n".encode()))
             code = 0
-        except BaseException:  # noqa: BLE001 (it is told, and the process ends)
+        except BaseException:  # noqa: BLE001 (it is reported, and the process ends)
             os.write(writing, f"error {json.dumps(traceback.format_exc())}\n".encode())
         finally:
             os._exit(code)
@@ -82,28 +82,28 @@ def run_forked(work: Callable[[Callable[[str], None]], None], kill_after: float 
         time.sleep(kill_after)
         os.killpg(process, signal.SIGKILL)
     with os.fdopen(reading) as stream:
-        said = stream.read().splitlines()
-    return os.waitpid(process, 0)[1], said
+        lines = stream.read().splitlines()
+    return os.waitpid(process, 0)[1], lines
 
 
 def content_of(lake: Lake, snapshot: int) -> list[Any]:
-    """Observations and features as of a snapshot: row counts and sums of row hashes."""
+    """Summarize observations and features at a snapshot: row counts and sums of row hashes."""
     with lake.reader(snapshot) as con:
         tables = ["observations", "rejections", "materials", "labels", "training_sets"]
         features = con.execute("SELECT name || '_v' || version FROM feature_sets ORDER BY 1").fetchall()
         tables += [f"features.{name}" for (name,) in features]
-        found = [con.execute(f"SELECT count(*), sum(hash(t))::VARCHAR FROM {name} t").fetchone() for name in tables]
-    return [list(row) for row in found]
+        sums = [con.execute(f"SELECT count(*), sum(hash(t))::VARCHAR FROM {name} t").fetchone() for name in tables]
+    return [list(row) for row in sums]
 
 
-def look(shop: Workshop, memory: Memory, say: Callable[[str], None]) -> None:
-    """Look at everything; say each fault."""
+def check(shop: Workshop, expected: Expected, report: Callable[[str], None]) -> None:
+    """Check everything, and report each fault."""
     diagnosis = doctor.examine(shop.lake, deep=True)
     for finding in diagnosis.findings:
-        say(f"{'fault' if finding.damage else 'note'} {finding.check}: {finding.what}")
+        report(f"{'fault' if finding.damage else 'note'} {finding.check}: {finding.what}")
     with shop.lake.reader() as con:
-        if current_snapshot(con) < memory.snapshot:
-            say("fault an acknowledged snapshot is gone")
+        if current_snapshot(con) < expected.snapshot:
+            report("fault an acknowledged snapshot is gone")
         for source in SOURCES:
             counted = con.execute(
                 "SELECT (SELECT count(*) FROM observations WHERE source = $s), "
@@ -113,93 +113,94 @@ def look(shop: Workshop, memory: Memory, say: Callable[[str], None]) -> None:
                 {"s": source},
             ).fetchone()
             allowed = []
-            for version in {memory.done.get(source), memory.tried.get(source)}:
+            for version in {expected.done.get(source), expected.tried.get(source)}:
                 rows = [] if version is None else list(rows_of(source, version))
-                records = None if version is None else len(rows) + REFUSED
+                records = None if version is None else len(rows) + REJECTED_RECORDS
                 total = round(sum(value for _, value in rows), 6) if rows else None
-                allowed.append((len(rows), total, REFUSED if rows else 0, records))
+                allowed.append((len(rows), total, REJECTED_RECORDS if rows else 0, records))
             if counted not in allowed:
-                say(f"fault {source} holds {counted}, and {allowed} is allowed")
+                report(f"fault {source} contains {counted}, but only {allowed} is allowed")
         sets = con.execute("SELECT * FROM training_sets").to_arrow_table().to_pylist()
         models = {name for (name,) in con.execute("SELECT model_id FROM models").fetchall()}
-    if missing := memory.frozen - {row["training_set_id"] for row in sets}:
-        say(f"fault frozen sets are gone: {missing}")
-    if missing := memory.models - models:
-        say(f"fault models are gone: {missing}")
+    if missing := expected.frozen - {row["training_set_id"] for row in sets}:
+        report(f"fault frozen sets are gone: {missing}")
+    if missing := expected.models - models:
+        report(f"fault models are gone: {missing}")
     for row in random.Random(len(sets)).sample(sets, min(3, len(sets))):
         with shop.lake.reader(row["snapshot"]) as con:
             again = select(con, row["source"], row["properties"], row["features"]).training_set_id
         if again != row["training_set_id"]:
-            say(f"fault training set {row['training_set_id'][:12]} comes out of its snapshot as {again[:12]}")
-    for name, content in memory.releases.items():
+            report(f"fault training set {row['training_set_id'][:12]} is selected from its snapshot as {again[:12]}")
+    for name, content in expected.releases.items():
         if content_of(shop.lake, releases.get_release(shop.lake, name).snapshot) != content:
-            say(f"fault release {name} reads differently")
+            report(f"fault release {name} reads differently")
 
 
-def stress(kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Kill so many times; returns what was found."""
+def stress(kills: int, seed: int, folder: Path, log: Callable[[str], None]) -> dict[str, Any]:
+    """Kill so many times, and return the faults and counts."""
     rng = random.Random(seed)
-    shop, memory = Workshop(Lake(folder / "store"), folder), Memory()
-    typical = dict.fromkeys(KINDS, 3.0)
+    shop, expected = Workshop(Lake(folder / "store"), folder), Expected()
+    typical = dict.fromkeys(JOBS, 3.0)
     faults, notes, killed, finished = [], Counter(), Counter(), 0
 
-    def complete(kind: str, version: int) -> None:
-        """A job to its end; what was tried before is decided by now."""
+    def complete(job: str, version: int) -> None:
+        """Run a job to its end, after which it is decided what earlier attempts left."""
         began = time.monotonic()
-        code, said = run_forked(lambda say: shop.run(kind, version, say))
-        typical[kind] = 0.5 * typical.get(kind, 3) + 0.5 * (time.monotonic() - began)
-        for line in said:
-            memory.hear(line)
+        code, lines = run_forked(lambda report: shop.run(job, version, report))
+        typical[job] = 0.5 * typical.get(job, 3) + 0.5 * (time.monotonic() - began)
+        for line in lines:
+            expected.update(line)
             if line.startswith("error"):
-                faults.append(f"{kind} did not carry on: {json.loads(line[6:])}")
+                faults.append(f"{job} failed after a kill: {json.loads(line[6:])}")
         if code:
-            faults.append(f"{kind} did not carry on: exit {code}")
+            faults.append(f"{job} failed after a kill: exit {code}")
 
-    for kind in (*KINDS, *KINDS):  # twice: the first is slower than those that follow
-        complete(kind, 0)
+    for job in (*JOBS, *JOBS):  # twice: the first run is slower than later ones
+        complete(job, 0)
     for number in range(kills):
-        kind = KINDS[number % len(KINDS)]
-        if kind != "ingest":  # something new, without which nothing would be to do
-            complete("news", 1000 + number)
-        if kind == "train":
+        job = JOBS[number % len(JOBS)]
+        if job != "ingest":  # without new data there would be nothing to do
+            complete("ingest_one", 1000 + number)
+        if job == "train":
             complete("materialize", number)
-        moment = rng.uniform(0, typical[kind])
-        code, said = run_forked(lambda say, kind=kind, number=number: shop.run(kind, number + 1, say), moment)
-        for line in said:
-            memory.hear(line)
+        moment = rng.uniform(0, typical[job])
+        code, lines = run_forked(lambda report, job=job, number=number: shop.run(job, number + 1, report), moment)
+        for line in lines:
+            expected.update(line)
             if line.startswith("error"):
-                faults.append(f"{kind} failed before it was killed: {json.loads(line[6:])}")
-        killed[kind] += code == signal.SIGKILL
+                faults.append(f"{job} failed before it was killed: {json.loads(line[6:])}")
+        killed[job] += code == signal.SIGKILL
         finished += code != signal.SIGKILL
-        _, seen = run_forked(lambda say: look(shop, memory, say))
-        found = [line for line in seen if line.startswith(("fault", "error"))]
-        faults += [f"after kill {number} ({kind}, {moment:.2f} s): {line}" for line in found]
-        notes.update(line.split(":")[0] for line in seen if line.startswith("note"))
-        complete(kind, number + 1)
+        _, checked = run_forked(lambda report: check(shop, expected, report))
+        new_faults = [line for line in checked if line.startswith(("fault", "error"))]
+        faults += [f"after kill {number} ({job}, {moment:.2f} s): {line}" for line in new_faults]
+        notes.update(line.split(":")[0] for line in checked if line.startswith("note"))
+        complete(job, number + 1)
         if number % 10 == 5:
-            _, said = run_forked(lambda say, number=number: name_release(shop, f"r{number}", say))
-            for line in said:
-                memory.hear(line)
-        tell(f"{number + 1}/{kills} {kind} killed after {moment:.2f} s; {len(faults)} faults" + "".join(found[:1]))
+            _, lines = run_forked(lambda report, number=number: create_release(shop, f"r{number}", report))
+            for line in lines:
+                expected.update(line)
+        log(f"{number + 1}/{kills} {job} killed after {moment:.2f} s; {len(faults)} faults" + "".join(new_faults[:1]))
     complete("maintain", 0)
-    _, seen = run_forked(lambda say: look(shop, memory, say))
-    faults += [f"at the end: {line}" for line in seen]
+    _, checked = run_forked(lambda report: check(shop, expected, report))
+    faults += [f"at the end: {line}" for line in checked]
     return {
         "kills": sum(killed.values()),
         "by kind": dict(killed),
         "ended before the kill": finished,
         "faults": faults,
         "orphans found on the way": dict(notes),
-        "releases": len(memory.releases),
-        "frozen sets": len(memory.frozen),
-        "models": len(memory.models),
+        "releases": len(expected.releases),
+        "frozen sets": len(expected.frozen),
+        "models": len(expected.models),
         "policy": str(POLICY),
     }
 
 
-def name_release(shop: Workshop, name: str, say: Callable[[str], None]) -> None:
-    made = releases.create(shop.lake, name)
-    say(f"release {name} {json.dumps(content_of(shop.lake, made.snapshot))}")
+def create_release(shop: Workshop, name: str, report: Callable[[str], None]) -> None:
+    """Create a release, and report what it contains."""
+    release = releases.create(shop.lake, name)
+    report(f"release {name} {json.dumps(content_of(shop.lake, release.snapshot))}")
 
 
 def main() -> None:
@@ -209,9 +210,11 @@ def main() -> None:
     options = parser.parse_args()
     warm_up()
     with tempfile.TemporaryDirectory() as folder:
-        found = stress(options.kills, options.seed, Path(folder), lambda text: print(text, file=sys.stderr, flush=True))
-    print(json.dumps(found, indent=2))
-    sys.exit(1 if found["faults"] else 0)
+        result = stress(
+            options.kills, options.seed, Path(folder), lambda text: print(text, file=sys.stderr, flush=True)
+        )
+    print(json.dumps(result, indent=2))
+    sys.exit(1 if result["faults"] else 0)
 
 
 if __name__ == "__main__":

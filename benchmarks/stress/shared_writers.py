@@ -1,7 +1,7 @@
 """Writers of several processes on one shared store: 16 writers in 4 processes, 50 commits each; no row may be lost.
 
-Starts a PostgreSQL and an S3 server of its own (tests/servers.py says what the machine needs), half of the processes
-with a local folder of their own, as on another machine. Prints commits, errors, lost and double rows, and the time.
+Starts its own PostgreSQL and S3 servers (tests/servers.py lists what the machine needs); half of the processes have a
+local folder of their own, as if on another machine. Prints commits, errors, lost and duplicate rows, and the time.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ PROCESSES, THREADS, COMMITS = 4, 4, 50
 
 
 def write(process: int) -> None:
-    """One process: its threads commit beside each other."""
+    """Run one process, whose threads commit concurrently."""
     lake = Lake.of(Settings())
 
     def commits(thread: int) -> None:
         for i in range(COMMITS):
             name = f"{process}-{thread}-{i}"
-            # each fifth is too large to be kept in the catalog, and goes to the bucket
+            # Every fifth is too large to be inlined in the catalog, and goes to the bucket.
             rows = [f"{name}-{j}" for j in range(200 if i % 5 == 0 else 3)]
             with lake.commit(name) as transaction:
                 transaction.insert("materials", pa.table({"material_id": rows}))
@@ -44,7 +44,7 @@ def write(process: int) -> None:
 
 
 def main() -> int:
-    """Start servers and writers, then count. Returns the exit code."""
+    """Start servers and writers, count the rows, and return the exit code."""
     lacks = servers.missing()
     if lacks:
         print(f"skipped: {lacks}")
@@ -72,14 +72,14 @@ def main() -> int:
         failed = sum(process.wait() != 0 for process in running)
         seconds = time.perf_counter() - started
         with lake.reader() as con:
-            found = con.execute("SELECT count(*), count(DISTINCT material_id) FROM materials").fetchall()[0]
+            stored = con.execute("SELECT count(*), count(DISTINCT material_id) FROM materials").fetchall()[0]
         commits = lake.snapshot() - before
-    wanted = PROCESSES * THREADS * sum(200 if i % 5 == 0 else 3 for i in range(COMMITS))
+    expected = PROCESSES * THREADS * sum(200 if i % 5 == 0 else 3 for i in range(COMMITS))
     print(
         f"{PROCESSES} processes x {THREADS} writers x {COMMITS} commits: {commits} commits, {failed} processes failed, "
-        f"{wanted - found[1]} rows of {wanted} lost, {found[0] - found[1]} double; {seconds:.0f} s"
+        f"{expected - stored[1]} rows of {expected} lost, {stored[0] - stored[1]} duplicate; {seconds:.0f} s"
     )
-    return 0 if (failed, *found, commits) == (0, wanted, wanted, PROCESSES * THREADS * COMMITS) else 1
+    return 0 if (failed, *stored, commits) == (0, expected, expected, PROCESSES * THREADS * COMMITS) else 1
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Many writers on one embedded store: every commit must be there, whole, and readers must never see half of one.
+"""Many writers on one embedded store: every commit must be stored whole, and readers must never see half of one.
 
     python benchmarks/stress/writers.py --writers 16 --commits 50 --readers 2
 
-Each writer is a process; each commit writes rows to two tables at once. Readers count both tables all the while.
+Each writer is a process; each commit writes rows to two tables at once. Readers count both tables meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROWS = 25
+COMMIT_ROWS = 25
 
 WRITER = f"""
 import logging, sys
@@ -26,10 +26,10 @@ from matstrata.store.lake.lake import Lake
 logging.disable(logging.WARNING)
 lake, name, commits = Lake(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 for commit in range(commits):
-    ids = [f"{{name}}-{{commit}}-{{row}}" for row in range({ROWS})]
+    ids = [f"{{name}}-{{commit}}-{{row}}" for row in range({COMMIT_ROWS})]
     with lake.commit(f"{{name}} {{commit}}") as transaction:
         transaction.insert("materials", pa.table({{"material_id": ids}}))
-        transaction.insert("rejections", pa.table({{"source_record": ids, "source": [name] * {ROWS}}}))
+        transaction.insert("rejections", pa.table({{"source_record": ids, "source": [name] * {COMMIT_ROWS}}}))
 """
 
 READER = f"""
@@ -43,7 +43,7 @@ while not Path(sys.argv[2]).exists():
             "SELECT (SELECT id FROM lake.current_snapshot()), (SELECT count(*) FROM materials), "
             "(SELECT count(*) FROM rejections)"
         ).fetchone()
-    assert a == b and a % {ROWS} == 0, (a, b)
+    assert a == b and a % {COMMIT_ROWS} == 0, (a, b)
     assert snapshot >= last, (snapshot, last)
     looks, last = looks + 1, snapshot
     time.sleep(0.2)
@@ -52,7 +52,7 @@ print(looks)
 
 
 def stress(root: Path, writers: int, commits: int, readers: int) -> dict[str, object]:
-    """Write from so many processes at once; returns what came of it."""
+    """Write from so many processes at once, and return counts and errors."""
     from matstrata.store.lake.lake import Lake
 
     lake, stop = Lake(root / "store"), root / "stop"
@@ -65,18 +65,18 @@ def stress(root: Path, writers: int, commits: int, readers: int) -> dict[str, ob
 
     watching = [start(READER, stop) for _ in range(readers)]
     writing = [start(WRITER, f"writer{i}", commits) for i in range(writers)]
-    errors = [said for process in writing if (said := process.communicate()[1])]
+    errors = [error for process in writing if (error := process.communicate()[1])]
     seconds = time.perf_counter() - began
     stop.touch()
-    seen = [process.communicate() for process in watching]
+    outputs = [process.communicate() for process in watching]
     with lake.reader() as con:
         rows = con.execute("SELECT count(DISTINCT material_id), count(*) FROM materials").fetchone()
     return {
         "commits": lake.snapshot() - before,
         "rows": rows,
-        "expected rows": writers * commits * ROWS,
-        "errors": errors + [said for _, said in seen if said],
-        "looks of readers": [out.strip() for out, _ in seen],
+        "expected rows": writers * commits * COMMIT_ROWS,
+        "errors": errors + [error for _, error in outputs if error],
+        "looks of readers": [out.strip() for out, _ in outputs],
         "seconds": round(seconds, 1),
         "commits per second": round(writers * commits / seconds, 1),
     }
@@ -90,11 +90,11 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        found = stress(Path(folder), options.writers, options.commits, options.readers)
-    print(json.dumps(found, indent=2))
+        result = stress(Path(folder), options.writers, options.commits, options.readers)
+    print(json.dumps(result, indent=2))
     expected = options.writers * options.commits
-    whole = found["commits"] == expected and found["rows"] == (expected * ROWS, expected * ROWS)
-    sys.exit(0 if whole and not found["errors"] else 1)
+    whole = result["commits"] == expected and result["rows"] == (expected * COMMIT_ROWS, expected * COMMIT_ROWS)
+    sys.exit(0 if whole and not result["errors"] else 1)
 
 
 if __name__ == "__main__":
