@@ -1,6 +1,6 @@
-"""Which rows, helpers and features make up a public benchmark, read from `benchmarks.yaml`.
+"""The rows, helpers and features of each public benchmark, read from `benchmarks.yaml`.
 
-Not here: how its files are read, and how models are judged on it (`pipelines.benchmarks`).
+Not here: how its files are read, and how models are evaluated on it (`pipelines.benchmarks`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matstrata.schemas.errors import InputError
 
 
 class BenchmarkSpec(BaseModel):
-    """The make-up of one benchmark: rows of its own files, or the labels of a source."""
+    """One benchmark: its rows from its own files or the labels of a source, its helpers and features."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,29 +31,29 @@ class BenchmarkSpec(BaseModel):
     features: tuple[str, ...]
     files: Mapping[str, FileLocation] = Field(default_factory=dict)
     printed: Mapping[str, Mapping[str, int | float | str]] = Field(
-        default_factory=dict, description="figures that a paper prints, which can't be computed anew"
+        default_factory=dict, description="figures that a paper prints, which cannot be recomputed"
     )
 
 
 def ensemble_of(spec: BenchmarkSpec) -> EnsembleSpec:
-    """The ensemble that is judged."""
+    """Return the ensemble that is evaluated on a benchmark."""
     return EnsembleSpec(name=spec.property, target=spec.target, helpers=spec.helpers, features=spec.features)
 
 
 @lru_cache(maxsize=1)
 def benchmarks() -> Mapping[str, BenchmarkSpec]:
-    """All benchmarks by name."""
+    """Read all benchmarks, by name."""
     declared = yaml.safe_load(files("matstrata.schemas").joinpath("benchmarks.yaml").read_text(encoding="utf-8"))
     return MappingProxyType({name: BenchmarkSpec(name=name, **fields) for name, fields in declared.items()})
 
 
 def get_benchmark(name: str) -> BenchmarkSpec:
-    """The benchmark called `name`.
+    """Return a benchmark by name.
 
     Raises:
-        InputError: there is none; the message lists those that exist.
+        InputError: There is none of this name; the message lists those that exist.
     """
     try:
         return benchmarks()[name]
     except KeyError:
-        raise InputError(f"unknown benchmark {name!r}; there are: {', '.join(benchmarks())}") from None
+        raise InputError(f"unknown benchmark {name!r}; choose one of: {', '.join(benchmarks())}") from None

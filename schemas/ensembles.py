@@ -15,10 +15,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import Property, get_property
+from matstrata.schemas.source_refs import SourceRef
 
 
 class EnsembleSpec(BaseModel):
-    """The make-up of one property's ensemble."""
+    """The sources and feature sets of one property's ensemble.
+
+    Attributes:
+        name: The property.
+        target: The measured source that is predicted, as a `SourceRef` is written.
+        helpers: Computed sources, written in the same way.
+        features: Names of the feature sets.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,36 +42,36 @@ class EnsembleSpec(BaseModel):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The target source, then the helpers; 'source:method' where a source reports by several methods."""
+        """The target source, then the helpers, as `SourceRef` writes them."""
         return (self.target, *self.helpers)
 
     @property
     def source_names(self) -> tuple[str, ...]:
         """The sources' own names, each once."""
-        return tuple(dict.fromkeys(source.partition(":")[0] for source in self.sources))
+        return tuple(dict.fromkeys(SourceRef.parse(source).source for source in self.sources))
 
 
 @lru_cache(maxsize=1)
 def ensembles() -> Mapping[str, EnsembleSpec]:
-    """All ensembles by property.
+    """Read all ensembles, by property.
 
     Raises:
-        InputError: the file is not what `read_ensembles` takes.
+        InputError: The file is not valid, as in `read_ensembles`.
     """
     return read_ensembles(files("matstrata.schemas").joinpath("ensembles.yaml").read_text(encoding="utf-8"))
 
 
 def read_ensembles(text: str) -> Mapping[str, EnsembleSpec]:
-    """The ensembles that a YAML text declares, by property.
+    """Read the ensembles that a YAML text declares, by property.
 
     Raises:
-        InputError: it is no YAML, names a property that is not in the vocabulary, or a declaration lacks a field or has
-            one too many.
+        InputError: It is not valid YAML, names a property that is not in the vocabulary, or a declaration lacks a field
+            or has an unknown one.
     """
     try:
         declared = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"schemas/ensembles.yaml is no YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"schemas/ensembles.yaml is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(declared, dict):
         raise InputError("schemas/ensembles.yaml must have one entry for each property")
     return MappingProxyType({name: _read(name, fields) for name, fields in declared.items()})
@@ -85,15 +93,15 @@ def _read(name: str, fields: object) -> EnsembleSpec:
 
 
 def get_ensemble(property_name: str) -> EnsembleSpec:
-    """The ensemble of a property.
+    """Return the ensemble of a property.
 
     Raises:
-        InputError: none is declared; the message lists those that are.
+        InputError: None is declared; the message lists those that are.
     """
     try:
         return ensembles()[property_name]
     except KeyError:
         raise InputError(
-            f"no ensemble is declared for {property_name!r}; there are: {', '.join(ensembles())}. "
+            f"no ensemble is declared for {property_name!r}, only for: {', '.join(ensembles())}. "
             "Declare one in schemas/ensembles.yaml"
         ) from None

@@ -1,4 +1,4 @@
-"""The closed lists of words that several packages share, each declared once, with what people are told it means.
+"""The closed lists of words that several packages share, each declared once with its meaning.
 
 Not here: open vocabularies (`schemas.properties`), rules (`schemas.rules`), and the tables that hold these words
 (`schemas.tables`).
@@ -16,7 +16,7 @@ class Term(StrEnum):
     meaning: str
 
     def __new__(cls, value: str, meaning: str = "") -> Self:
-        """Make a member of its value, with its meaning beside it."""
+        """Make a member from its value and meaning."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning or value.replace("_", " ")
@@ -31,15 +31,18 @@ class Kind(Term):
 
 
 class Setting(Term):
-    """What the models may know of computed sources when they are evaluated."""
+    """What the models may use of computed sources when they are evaluated."""
 
     WITHOUT_DFT = "without_dft", "the ensemble without any computed source"
-    STRICT = "strict", "the ensemble with predictions of the computed sources' models, which never saw the material"
+    STRICT = (
+        "strict",
+        "the ensemble with predictions of the computed sources' models, which were not trained on the material",
+    )
     KNOWN_DFT = "known_dft", "the ensemble with the material's computed values too, where a computed source has them"
 
 
 class Baseline(Term):
-    """A plain model that stands beside the ensemble."""
+    """A plain model that the ensemble is compared with."""
 
     MEAN = "mean", "the mean of the measured values, whatever the material"
     SINGLE = "single", "one plain model of the measured source alone"
@@ -54,14 +57,14 @@ class Split(Term):
 
 
 PUBLISHED = "published"
-"""The protocol of a benchmark whose split was published with it, beside those of `Split`."""
+"""The protocol of a benchmark whose split was published with it, in addition to those of `Split`."""
 
 REPLICATES, MEASUREMENT, POOLED_SD = "replicates", "measurement", "pooled_sd"
 """Protocol, setting and metric of the one figure that is not of a model: the scatter of repeated measurements."""
 
 
 class Subset(Term):
-    """Which of the held-out materials a figure is about; classes of the target have names of their own beside these."""
+    """Which of the held-out materials a figure is about; classes of the target have names of their own in addition."""
 
     ALL = "all", "all held-out materials"
     IN_DOMAIN = "in_domain"
@@ -71,7 +74,7 @@ class Subset(Term):
 
 
 class Metric(Term):
-    """A figure of an evaluation; coverage and width at other levels than 90 % are named alike."""
+    """A figure of an evaluation; coverage at other levels than 90 % is named in the same way."""
 
     N = "n", "materials"
     MAE = "mae", "MAE"

@@ -39,6 +39,8 @@ BROKEN = [
     ("pipelines.learning.models", "pipelines.learning.stack"),
     ("pipelines.learning.stack", "pipelines.learning.evaluation"),
     ("pipelines.learning.evaluation", "pipelines.learning.methods"),
+    ("pipelines.learning.methods", "pipelines.learning.evaluation"),
+    ("pipelines.learning.stack", "store.settings"),
     ("pipelines.learning.methods", "pipelines.learning.jobs"),
     ("pipelines.reports", "pipelines.ingest"),
     ("pipelines.reports", "pipelines.descriptors"),

@@ -1,4 +1,4 @@
-"""What is wrong in a declaration of ensembles is said in a sentence that names the place."""
+"""A mistake in a declaration of ensembles is reported in a sentence that names the place."""
 
 import pytest
 
@@ -14,24 +14,24 @@ def test_one_line_adds_a_helper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("band_gap: {target: ours, helper: [a], features: [magpie]}", "band_gap is not valid: helpers: Field required"),
         ("band_gap: {target: ours, helpers: 3, features: [magpie]}", "helpers: Input should be a valid tuple"),
         ("band_gap: ours", "band_gap: give target, helpers and features"),
         ("bandgap: {target: ours, helpers: [], features: [magpie]}", "bandgap: .*unknown property"),
         ("[]", "one entry for each property"),
-        ("band_gap: {", "is no YAML"),
+        ("band_gap: {", "is not valid YAML"),
     ],
 )
-def test_a_mistake_is_a_sentence(text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_mistake_is_a_sentence(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read_ensembles(text)
 
 
-def test_what_is_declared_can_be_asked_for() -> None:
+def test_declared_ensembles_can_be_looked_up() -> None:
     assert {get_ensemble(name).name for name in ensembles()} == {"band_gap", "refractive_index"}
     with pytest.raises(
-        InputError, match="no ensemble is declared for 'hardness'; there are: refractive_index, band_gap"
+        InputError, match="no ensemble is declared for 'hardness', only for: refractive_index, band_gap"
     ):
         get_ensemble("hardness")

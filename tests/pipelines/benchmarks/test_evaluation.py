@@ -13,7 +13,7 @@ from matstrata.pipelines.benchmarks.scores import paired_gain, score
 from matstrata.pipelines.benchmarks.tasks import Task
 from matstrata.pipelines.learning.evaluation.protocols import medians
 from matstrata.pipelines.learning.methods.interface import HelperData
-from matstrata.pipelines.learning.models import candidates
+from matstrata.pipelines.learning.models import candidates, network
 from matstrata.pipelines.learning.models.boosting import Size
 from matstrata.pipelines.learning.samples import Samples
 from matstrata.pipelines.learning.stack import level1
@@ -26,6 +26,7 @@ ANIONS = ("O", "S", "Se", "F", "Cl", "Br", "I", "N", "P")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(level1, "FOREST_TREES", 10)
+    monkeypatch.setattr(network, "HIDDEN", (32, 24, 16))
     monkeypatch.setattr(candidates, "DEEP", Size(trees=20, depth=5, learning_rate=0.2))
     monkeypatch.setattr(candidates, "SHALLOW", Size(trees=20, depth=3, learning_rate=0.2))
 

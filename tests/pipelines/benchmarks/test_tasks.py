@@ -42,5 +42,5 @@ def test_every_benchmark_names_its_make_up() -> None:
     assert set(benchmarks()) == {"kauwe2020", "matbench_expt_gap", "formation_enthalpy", "refractive_index"}
     for spec in benchmarks().values():
         assert spec.files or spec.target
-    with pytest.raises(InputError, match="there are: kauwe2020"):
+    with pytest.raises(InputError, match="choose one of: kauwe2020"):
         get_benchmark("kauwe")

@@ -16,7 +16,7 @@ def test_an_unknown_benchmark_is_said_in_a_sentence() -> None:
     command = [Path(sys.executable).with_name("matstrata"), "benchmark", "matbench"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are: kauwe2020" in " ".join(done.stderr.split())
+    assert "choose one of: kauwe2020" in " ".join(done.stderr.split())
 
 
 def test_every_method_can_be_named() -> None:

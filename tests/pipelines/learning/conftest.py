@@ -1,4 +1,4 @@
-"""Small synthetic sources: an experiment of one property, and a computation that knows it with a bias."""
+"""Small synthetic sources: an experiment of one property, and a computation of it with a bias; models of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from matstrata.pipelines.learning.evaluation.evaluation import Evaluation, evaluate
+from matstrata.pipelines.learning.evaluation.importance import ImportanceCollector
+from matstrata.pipelines.learning.evaluation.protocols import split_protocol
 from matstrata.pipelines.learning.models import candidates, network
 from matstrata.pipelines.learning.models.boosting import Size
+from matstrata.pipelines.learning.models.network import Networks, train_networks
+from matstrata.pipelines.learning.models.source_models import SourceModel, train_source_model
 from matstrata.pipelines.learning.samples import Samples
 from matstrata.pipelines.learning.stack import level1
-from matstrata.schemas.terms import Kind
+from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
+from matstrata.schemas.terms import Kind, Split
 
 Make = Callable[..., Samples]
+
+BOUNDS = (0.0, 8.0)
+DESCRIPTORS = ("a_mean", "a_max", "b_mean", "c", "d_of_it")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -98,3 +107,36 @@ def computed(make: Make) -> Samples:
     samples.values[::7, 1] = np.nan
     samples.features[::11, 4] = np.nan
     return samples
+
+
+@pytest.fixture(scope="session")
+def helper(measured: Samples, computed: Samples) -> SourceModel:
+    """The model of the computation, blind to the experiment's groups."""
+    return train_source_model(computed, measured.group_ids, seed=0)
+
+
+@pytest.fixture(scope="session")
+def networks(measured: Samples, computed: Samples) -> list[Networks]:
+    """Networks trained on the computation, blind to the experiment's groups."""
+    return train_networks([computed], measured.group_ids, seed=0)
+
+
+@pytest.fixture(scope="session")
+def ensemble(measured: Samples, computed: Samples, helper: SourceModel, networks: list[Networks]) -> Ensemble:
+    """The ensemble of the experiment, with both helpers."""
+    return train_ensemble(measured, [helper, *networks], [computed], BOUNDS, seed=0)
+
+
+@pytest.fixture(scope="session")
+def importance(measured: Samples) -> ImportanceCollector:
+    """Importances in the folds of `evaluation`, which fills them in."""
+    return ImportanceCollector(["dft"], DESCRIPTORS, len(measured), 0)
+
+
+@pytest.fixture(scope="session")
+def evaluation(
+    measured: Samples, computed: Samples, helper: SourceModel, importance: ImportanceCollector
+) -> Evaluation:
+    """The evaluation of the experiment in grouped folds."""
+    protocol = split_protocol(measured, Split.GROUPED_KFOLD)
+    return evaluate(measured, [helper], [computed], protocol, BOUNDS, 0, importance.collect)

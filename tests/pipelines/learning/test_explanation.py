@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance
 
-from matstrata.pipelines.learning.evaluation.evaluation import evaluate
+from matstrata.pipelines.learning.evaluation.evaluation import Evaluation
 from matstrata.pipelines.learning.evaluation.importance import ImportanceCollector
-from matstrata.pipelines.learning.evaluation.protocols import split_protocol
 from matstrata.pipelines.learning.explanation import Block, blocks_of, donors_of, effects, importances
-from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.samples import Samples, computed_values
 from matstrata.pipelines.learning.settings import HelperPredictions
-from matstrata.pipelines.learning.stack.ensemble import Ensemble, train_ensemble
+from matstrata.pipelines.learning.stack.ensemble import Ensemble
 from matstrata.pipelines.learning.stack.inputs import predict_helper
 from matstrata.pipelines.learning.stack.intervals import OTHER_LEVELS
-from matstrata.schemas.terms import Split
-
-NAMES = ("a_mean", "a_max", "b_mean", "c", "d_of_it")
-
-
-@pytest.fixture(scope="module")
-def ensemble(measured: Samples, computed: Samples) -> Ensemble:
-    helper = train_source_model(computed, measured.group_ids, seed=0)
-    return train_ensemble(measured, [helper], [computed], (0.0, 8.0), seed=0)
+from tests.pipelines.learning.conftest import DESCRIPTORS
 
 
 def test_redundant_descriptors_are_exchanged_together() -> None:
@@ -78,7 +67,7 @@ def test_importance_is_that_of_scikit_learn_and_unused_blocks_have_none() -> Non
 def test_effects_of_a_formula_are_the_same_alone_and_among_others(
     ensemble: Ensemble, measured: Samples, computed: Samples
 ) -> None:
-    blocks = blocks_of(NAMES, ["dft"])
+    blocks = blocks_of(DESCRIPTORS, ["dft"])
     some = slice(0, 3)
     donors = measured.material_ids[donors_of(ensemble, 0)]
     values = computed_values(computed, measured.material_ids[some])
@@ -96,15 +85,14 @@ def test_the_values_alone_are_those_of_the_whole_prediction(ensemble: Ensemble, 
     np.testing.assert_array_equal(ensemble.stack.values(measured.features, helper_predictions), whole)
 
 
-def test_importances_come_from_the_folds_and_wider_intervals_cover_more(measured: Samples, computed: Samples) -> None:
-    helper = train_source_model(computed, measured.group_ids, seed=0)
-    collector = ImportanceCollector(["dft"], NAMES, len(measured), 0)
-    protocol = split_protocol(measured, Split.GROUPED_KFOLD)
-    evaluation = evaluate(measured, [helper], [computed], protocol, (0.0, 8.0), 0, collector.collect)
-    explained = {row["material_id"] for row in collector.rows["effects"]}
-    assert len(collector.rows["importances"]) == 3 * 5
+def test_importances_come_from_the_folds_and_wider_intervals_cover_more(
+    measured: Samples, evaluation: Evaluation, importance: ImportanceCollector
+) -> None:
+    explained = {row["material_id"] for row in importance.rows["effects"]}
+    assert len(importance.rows["importances"]) == 3 * 5
     assert explained <= set(measured.material_ids.tolist())
-    assert sum(row["materials"] for row in collector.rows["importances"] if row["kind"] == "source") == len(explained)
+    sources = [row for row in importance.rows["importances"] if row["kind"] == "source"]
+    assert sum(row["materials"] for row in sources) == len(explained)
     (whole,) = [each for each in evaluation.metrics if (each.model, each.subset) == ("known_dft", "all")]
     shares = [*whole.other_coverages[:-1], whole.coverage_90, whole.other_coverages[-1]]
     assert shares == sorted(shares)

@@ -14,7 +14,6 @@ from matstrata.pipelines.learning.methods.interface import HelperData
 from matstrata.pipelines.learning.methods.sisso import PRIMARY_DESCRIPTORS
 from matstrata.pipelines.learning.methods.transfer import Transfer
 from matstrata.pipelines.learning.models import network
-from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.samples import Samples
 from matstrata.pipelines.learning.stack.inputs import predict_helpers
 from matstrata.schemas.terms import Setting
@@ -22,6 +21,7 @@ from matstrata.schemas.terms import Setting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from matstrata.pipelines.learning.models.source_models import SourceModel
     from matstrata.pipelines.learning.settings import HelperPredictions
 
 COLUMNS = (*PRIMARY_DESCRIPTORS[:4], "another")
@@ -39,9 +39,8 @@ def quick() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def data(measured: Samples, computed: Samples) -> HelperData:
-    model = train_source_model(computed, measured.group_ids, 0)
-    return HelperData("gap", (tuple((name, "") for name in COLUMNS),), (computed,), (model,), measured.group_ids)
+def data(measured: Samples, computed: Samples, helper: SourceModel) -> HelperData:
+    return HelperData("gap", (tuple((name, "") for name in COLUMNS),), (computed,), (helper,), measured.group_ids)
 
 
 @pytest.fixture(scope="module")

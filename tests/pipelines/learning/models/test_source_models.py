@@ -12,10 +12,9 @@ from matstrata.pipelines.learning.models.source_models import train_source_model
 from matstrata.pipelines.learning.persistence import dumps, loads
 
 
-def test_a_helper_is_trained_on_no_group_of_the_target(measured, computed):
-    model = train_source_model(computed, measured.group_ids, seed=0)
-    assert model.n_rows == 440
-    model.check_blind_to(measured.group_ids)
+def test_a_helper_is_trained_on_no_group_of_the_target(helper, measured):
+    assert helper.n_rows == 440
+    helper.check_blind_to(measured.group_ids)
 
 
 def test_a_helper_trained_on_target_groups_is_caught(measured, computed):
@@ -54,19 +53,17 @@ def test_zero_as_a_class_of_its_own_is_learned_as_one(computed, measured):
     assert model.unscale(predicted)[metal].mean() < 0.8
 
 
-def test_a_property_over_many_decades_is_learned_in_its_logarithm(computed, measured):
-    model = train_source_model(computed, measured.group_ids, seed=0)
+def test_a_property_over_many_decades_is_learned_in_its_logarithm(helper, computed):
     mass = computed.values[:, 1]
-    predicted = model.unscale(model.predict_scaled(computed.features)[0])[:, 1]
+    predicted = helper.unscale(helper.predict_scaled(computed.features)[0])[:, 1]
     finite = np.isfinite(mass)
     assert np.ptp(np.log10(mass[finite])) > 10
     assert np.corrcoef(np.log(mass[finite]), np.log(predicted[finite].clip(1e-9)))[0, 1] > 0.8
 
 
-def test_the_wrong_descriptors_are_refused(computed, measured):
-    model = train_source_model(computed, measured.group_ids, seed=0)
+def test_the_wrong_descriptors_are_refused(helper, computed):
     with pytest.raises(LearningError, match="takes 5 features, not 4"):
-        model.predict_scaled(computed.features[:, :4])
+        helper.predict_scaled(computed.features[:, :4])
 
 
 @pytest.mark.parametrize("values", [np.array([0.0, 0.0, 1.5, 3.0]), np.logspace(-6, 6, 50) * np.tile([1, -1], 25)])

@@ -14,23 +14,7 @@ from matstrata.pipelines.learning.persistence import dumps, loads
 from matstrata.pipelines.learning.samples import computed_values
 from matstrata.pipelines.learning.stack.ensemble import train_ensemble
 from matstrata.schemas.terms import Kind
-
-BOUNDS = (0.0, 8.0)
-
-
-@pytest.fixture(scope="module")
-def helper(measured, computed):
-    return train_source_model(computed, measured.group_ids, seed=0)
-
-
-@pytest.fixture(scope="module")
-def networks(measured, computed):
-    return train_networks([computed], measured.group_ids, seed=0)
-
-
-@pytest.fixture(scope="module")
-def ensemble(measured, computed, helper, networks):
-    return train_ensemble(measured, [helper, *networks], [computed], BOUNDS, seed=0)
+from tests.pipelines.learning.conftest import BOUNDS
 
 
 @pytest.fixture(scope="module")
