@@ -54,14 +54,14 @@ Fill = Callable[[Mapping[str, Sequence[Mapping[str, Any]]]], int]
 
 def compositions() -> list[tuple[str, list[str]]]:
     """Binary compositions, deterministic: (material_id, elements)."""
-    found = []
+    pairs = []
     for i, metal in enumerate(METALS):
         for j, anion in enumerate(ANIONS):
             if (7 * i + 3 * j) % 4 == 0 or anion == "O":
                 first, second = sorted((metal, anion))
                 amount = 2 if (i + j) % 3 == 0 else 1
-                found.append((f"{first}{second}{amount if amount > 1 else ''}", [first, second]))
-    return found
+                pairs.append((f"{first}{second}{amount if amount > 1 else ''}", [first, second]))
+    return pairs
 
 
 def source_row(name: str, **changed: Any) -> dict[str, Any]:
@@ -120,110 +120,105 @@ def rejection(source: str, record: int, rule_id: str, **changed: Any) -> dict[st
 def plausible_rows() -> dict[str, list[dict[str, Any]]]:
     """Rows of all tables: two sources, an ensemble evaluated under two protocols and five settings."""
     rng = np.random.default_rng(7)
-    known = compositions()
-    measured = dict(zip([m for m, _ in known], 1.4 + rng.gamma(2.0, 0.5, len(known)), strict=True))
+    materials = compositions()
+    measured = dict(zip([m for m, _ in materials], 1.4 + rng.gamma(2.0, 0.5, len(materials)), strict=True))
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     rows["materials"] = [
-        {
-            "material_id": m,
-            "group_id": m,
-            "chemical_system": "-".join(e),
-            "elements": e,
-            "n_elements": 2,
-            "fractions": [0.5, 0.5],
-        }
-        for m, e in known
-    ]
-    record = 0
-    for material_id, value in measured.items():
-        for repeat in range(1 + record % 3):
-            record += 1
-            rows["observations"].append(observation("refractiveindex_info", record, material_id, value + 0.02 * repeat))
-    for number, (material_id, _) in enumerate(known[::2]):
-        rows["observations"].append(
-            observation("ricci_transport", number, material_id, 5.0, property="band_gap", unit="eV", kind="computation")
-        )
-    refused = [rule for rule, amount in REJECTIONS.items() for _ in range(amount)]
-    rows["rejections"] = [rejection("refractiveindex_info", number, rule) for number, rule in enumerate(refused)]
-    rows["sources"] = [
-        source_row(
-            "refractiveindex_info", rows_in=record + len(refused), rows_accepted=record, rows_rejected=len(refused)
-        ),
-        source_row("ricci_transport", kind="computation", rows_in=len(known[::2]), rows_accepted=len(known[::2])),
-    ]
-    rows["validations"] = [
-        {"source": "refractiveindex_info", "rule_id": "value.out_of_bounds", "column": "value", "severity": "critical",
-         "success": True, "checked": record, "unexpected": 0, "file_sha256": "ab" * 32, "validated_at": WHEN}
+        {"material_id": m, "group_id": m, "chemical_system": "-".join(e), "elements": e, "n_elements": 2,
+         "fractions": [0.5, 0.5]}
+        for m, e in materials
     ]  # fmt: skip
+    rows |= _source_rows(materials, measured)
     rows["feature_sets"] = [
         {"name": "magpie", "version": 1, "entity": "material", "columns": DESCRIPTORS, "signature": "5e" * 32,
-         "created_snapshot": 3, "rows": len(known), "created_at": WHEN}
+         "created_snapshot": 3, "rows": len(materials), "created_at": WHEN}
     ]  # fmt: skip
     rows["feature_failures"] = [{"name": "magpie", "version": 1, "entity_id": "D2O", "reason": "no data for D"}]
     rows["models"] = [
         {"model_id": MODEL, "property": "refractive_index", "source": None, "training_set_id": "1" * 64, "snapshot": 4,
          "features": ["magpie_v1"], "seed": 0, "serving": True, "created_at": WHEN}
     ]  # fmt: skip
+    rows |= _evaluation_rows(measured, rng)
+    rows |= _importance_rows(list(measured), rng)
+    return rows
+
+
+def _source_rows(materials: Sequence[tuple[str, list[str]]], measured: Mapping[str, float]) -> dict[str, Any]:
+    """Observations, rejections and validations, and the sources that account for them."""
+    observations = []
+    record = 0
+    for material_id, value in measured.items():
+        for repeat in range(1 + record % 3):
+            record += 1
+            observations.append(observation("refractiveindex_info", record, material_id, value + 0.02 * repeat))
+    for number, (material_id, _) in enumerate(materials[::2]):
+        observations.append(
+            observation("ricci_transport", number, material_id, 5.0, property="band_gap", unit="eV", kind="computation")
+        )
+    rules = [rule for rule, amount in REJECTIONS.items() for _ in range(amount)]
+    computed = len(materials[::2])
+    return {
+        "observations": observations,
+        "rejections": [rejection("refractiveindex_info", number, rule) for number, rule in enumerate(rules)],
+        "sources": [
+            source_row(
+                "refractiveindex_info", rows_in=record + len(rules), rows_accepted=record, rows_rejected=len(rules)
+            ),
+            source_row("ricci_transport", kind="computation", rows_in=computed, rows_accepted=computed),
+        ],
+        "validations": [
+            {"source": "refractiveindex_info", "rule_id": "value.out_of_bounds", "column": "value",
+             "severity": "critical", "success": True, "checked": record, "unexpected": 0, "file_sha256": "ab" * 32,
+             "validated_at": WHEN}
+        ],
+    }  # fmt: skip
+
+
+def _evaluation_rows(measured: Mapping[str, float], rng: np.random.Generator) -> dict[str, Any]:
+    """Metrics and out-of-fold predictions that agree with each other, and learning curves."""
+    n = len(measured)
+    metrics, out_of_fold = [], []
     for protocol, harder in (("grouped_kfold", 1.0), ("chemical_system", 1.2)):
         for setting, mae in SETTINGS.items():
-            rows["model_metrics"] += [
-                {
-                    "model_id": MODEL,
-                    "protocol": protocol,
-                    "setting": setting,
-                    "subset": "all",
-                    "metric": metric,
-                    "value": value,
-                }
-                for metric, value in (
-                    ("mae", mae * harder),
-                    ("rmse", 1.5 * mae * harder),
-                    ("r2", 1 - mae),
-                    ("n", len(known)),
-                )
-            ]
-            interval = setting in ("without_dft", "strict", "known_dft")
+            about = {"model_id": MODEL, "protocol": protocol, "setting": setting}
+            values = {"mae": mae * harder, "rmse": 1.5 * mae * harder, "r2": 1 - mae, "n": n}
+            has_interval = setting in ("without_dft", "strict", "known_dft")
             half = 2.2 * mae * harder
-            errors = rng.laplace(0, mae * harder, len(known))
-            if interval:
+            errors = rng.laplace(0, mae * harder, n)
+            if has_interval:
                 share = float(np.mean(np.abs(errors) <= half))
-                rows["model_metrics"] += [
-                    {
-                        "model_id": MODEL,
-                        "protocol": protocol,
-                        "setting": setting,
-                        "subset": "all",
-                        "metric": metric,
-                        "value": value,
-                    }
-                    for metric, value in (("coverage_90", share), ("width_90", 2 * half))
-                ]
-            rows["out_of_fold"] += [
-                {"model_id": MODEL, "protocol": protocol, "setting": setting, "material_id": m, "measured": measured[m],
-                 "value": measured[m] + e, "lower_90": measured[m] + e - half if interval else None,
-                 "upper_90": measured[m] + e + half if interval else None, "in_domain": number % 9 != 0}
-                for number, ((m, _), e) in enumerate(zip(known, errors, strict=True))
+                values |= {"coverage_50": share / 2, "coverage_90": share, "width_90": 2 * half}
+            metrics += [about | {"subset": "all", "metric": metric, "value": value} for metric, value in values.items()]
+            out_of_fold += [
+                about | {"material_id": m, "measured": true, "value": true + e,
+                         "lower_90": true + e - half if has_interval else None,
+                         "upper_90": true + e + half if has_interval else None, "in_domain": number % 9 != 0}
+                for number, ((m, true), e) in enumerate(zip(measured.items(), errors, strict=True))
             ]  # fmt: skip
-    for row in [row for row in rows["model_metrics"] if row["metric"] == "coverage_90"]:
-        rows["model_metrics"].append(row | {"metric": "coverage_50", "value": row["value"] / 2})
+    learning_curves = [
+        {"model_id": MODEL, "protocol": "grouped_kfold", "setting": setting, "subset": "all", "n_trained": trained,
+         "n_tested": n, "mae": SETTINGS[setting] + 10 / trained}
+        for setting in ("without_dft", "known_dft") for trained in (17, 35, 70)
+    ]  # fmt: skip
+    return {"model_metrics": metrics, "out_of_fold": out_of_fold, "learning_curves": learning_curves}
+
+
+def _importance_rows(material_ids: Sequence[str], rng: np.random.Generator) -> dict[str, Any]:
+    """Importances of one source and three groups of descriptors, and their effects on 41 materials."""
     blocks = [("source", "ricci_transport"), *(("descriptors", stem) for stem in STEMS)]
     about = [{"model_id": MODEL, "kind": kind, "block": block} for kind, block in blocks]
-    rows["learning_curves"] = [
-        {"model_id": MODEL, "protocol": "grouped_kfold", "setting": setting, "subset": "all", "n_trained": n,
-         "n_tested": len(known), "mae": SETTINGS[setting] + 10 / n}
-        for setting in ("without_dft", "known_dft") for n in (17, 35, 70)
-    ]  # fmt: skip
-    rows["importances"] = [
-        each | {"fold": fold, "increase": 0.1 / (1 + place) + 0.01 * fold, "materials": 20 + fold}
-        for place, each in enumerate(about)
-        for fold in range(2)
-    ]
-    rows["effects"] = [
-        each | {"material_id": m, "effect": float(rng.normal() / (1 + place))}
-        for m, _ in known[:41]
-        for place, each in enumerate(about)
-    ]
-    return rows
+    return {
+        "importances": [
+            each | {"fold": fold, "increase": 0.1 / (1 + place) + 0.01 * fold, "materials": 20 + fold}
+            for place, each in enumerate(about)
+            for fold in range(2)
+        ],
+        "effects": [
+            each | {"material_id": m, "effect": float(rng.normal() / (1 + place))}
+            for m in material_ids[:41]
+            for place, each in enumerate(about)
+        ],
+    }
 
 
 def descriptors(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> pa.Table:

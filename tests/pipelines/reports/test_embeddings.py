@@ -1,4 +1,4 @@
-"""Embeddings find what is known to be there."""
+"""Embeddings recover structure that is known."""
 
 from __future__ import annotations
 
@@ -17,37 +17,39 @@ def _unevenly(n: int) -> np.ndarray:
 def test_diffusion_coordinates_of_a_line_are_cosines_however_dense_its_points() -> None:
     place = _unevenly(400)
     line = np.column_stack([place, 2 * place, np.zeros(400)])
-    found = diffusion_map(line, 2, width=0.01)
+    result = diffusion_map(line, 2, width=0.01)
     for mode in (1, 2):
         expected = np.cos(mode * np.pi * place)  # what heat on a line with closed ends decays by
-        assert abs(np.corrcoef(found.scores[:, mode - 1], expected)[0, 1]) > 0.999
+        assert abs(np.corrcoef(result.scores[:, mode - 1], expected)[0, 1]) > 0.999
     # each decays as exp(-width * (mode * pi / length)² / 4)
-    assert np.log(found.shares[1]) / np.log(found.shares[0]) == pytest.approx(4, rel=0.1)
+    assert np.log(result.shares[1]) / np.log(result.shares[0]) == pytest.approx(4, rel=0.1)
 
 
 def test_diffusion_coordinates_of_a_circle_are_the_circle() -> None:
     angle = 2 * np.pi * np.arange(300) / 300
-    found = diffusion_map(np.column_stack([np.cos(angle), np.sin(angle)]), 2, width=0.05)
-    radius = np.hypot(*(found.scores / found.shares).T)
+    result = diffusion_map(np.column_stack([np.cos(angle), np.sin(angle)]), 2, width=0.05)
+    radius = np.hypot(*(result.scores / result.shares).T)
     np.testing.assert_allclose(radius, np.sqrt(2), rtol=1e-6)
-    assert found.shares[0] == pytest.approx(found.shares[1])
-    turned = np.unwrap(np.arctan2(*found.scores.T))
+    assert result.shares[0] == pytest.approx(result.shares[1])
+    turned = np.unwrap(np.arctan2(*result.scores.T))
     np.testing.assert_allclose(np.abs(np.diff(turned)), 2 * np.pi / 300, rtol=1e-6)
 
 
 def test_a_diffusion_map_of_equal_points_is_a_point() -> None:
-    found = diffusion_map(np.ones((6, 3)), 2)
-    assert np.abs(found.scores).max() < 1e-6
+    result = diffusion_map(np.ones((6, 3)), 2)
+    assert np.abs(result.scores).max() < 1e-6
 
 
 def test_principal_components_keep_all_variance_and_distances() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(80, 6)) @ rng.normal(size=(6, 6))
-    found = principal_components(points, 10)
-    assert found.shares.sum() == pytest.approx(1)
-    assert (np.diff(found.shares) <= 0).all()
-    assert found.scores.var(axis=0).sum() == pytest.approx(points.var(axis=0).sum())
-    np.testing.assert_allclose(np.linalg.norm(found.scores[0] - found.scores[1]), np.linalg.norm(points[0] - points[1]))
+    result = principal_components(points, 10)
+    assert result.shares.sum() == pytest.approx(1)
+    assert (np.diff(result.shares) <= 0).all()
+    assert result.scores.var(axis=0).sum() == pytest.approx(points.var(axis=0).sum())
+    np.testing.assert_allclose(
+        np.linalg.norm(result.scores[0] - result.scores[1]), np.linalg.norm(points[0] - points[1])
+    )
 
 
 def test_tsne_keeps_families_together_and_is_the_same_each_time() -> None:
@@ -63,11 +65,11 @@ def test_tsne_keeps_families_together_and_is_the_same_each_time() -> None:
 def test_clusters_lie_side_by_side() -> None:
     rng = np.random.default_rng(2)
     family = rng.permutation(np.repeat([0, 1, 2], 7))
-    found = cluster(10 * family[:, None] + rng.normal(size=(21, 2)))
-    assert sorted(found.order.tolist()) == list(range(21))
-    assert (np.diff(family[found.order]) != 0).sum() == 2
-    assert found.across.shape == found.along.shape == (20, 4)
-    assert (found.along >= 0).all()
+    result = cluster(10 * family[:, None] + rng.normal(size=(21, 2)))
+    assert sorted(result.order.tolist()) == list(range(21))
+    assert (np.diff(family[result.order]) != 0).sum() == 2
+    assert result.across.shape == result.along.shape == (20, 4)
+    assert (result.along >= 0).all()
 
 
 def test_standardized_descriptors_have_spread_one_and_undefined_ones_are_the_mean() -> None:

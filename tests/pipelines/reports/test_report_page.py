@@ -1,4 +1,4 @@
-"""The report as a page: complete, self-contained, honest about what is missing, deaf to hostile data."""
+"""The report as a page: complete, self-contained, honest about what is missing, safe against hostile data."""
 
 from __future__ import annotations
 
@@ -200,5 +200,5 @@ def test_largest_errors_are_sorted_and_explained(page: str) -> None:
 
 
 def test_unknown_property_is_an_input_error(lake: Lake) -> None:
-    with pytest.raises(InputError, match="colour"):
-        _report(lake, 0, "colour")
+    with pytest.raises(InputError, match="color"):
+        _report(lake, 0, "color")

@@ -49,19 +49,19 @@ def test_croissant_is_valid_and_leads_to_the_records(tmp_path, format):
         import mlcroissant
 
         publish(tmp_path / "out", "gaps", TABLE, MANIFEST, format)
-        found = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json"))
-        issues = found.metadata.ctx.issues
+        dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json"))
+        issues = dataset.metadata.ctx.issues
         assert not issues.errors
         assert not issues.warnings
-        rows = list(found.records("rows"))
+        rows = list(dataset.records("rows"))
     assert [row["rows/material_id"] for row in rows] == [b"GaN", b"Si"]
     assert [row["rows/band_gap"] for row in rows] == [3.4, 1.1]
 
 
 def test_the_hash_is_that_of_the_data(tmp_path):
     data, *_ = publish(tmp_path / "out", "gaps", TABLE, MANIFEST, "parquet")
-    told = json.loads((tmp_path / "out" / "croissant.json").read_text())
-    assert told["distribution"][0]["sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
+    metadata = json.loads((tmp_path / "out" / "croissant.json").read_text())
+    assert metadata["distribution"][0]["sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
     assert pq.read_table(data).equals(TABLE)
 
 

@@ -22,8 +22,8 @@ def test_parity_offers_every_setting_with_intervals_and_shows_one(filled: tuple[
     figure = evaluation_figures.parity(
         held_out, prop=get_property("refractive_index"), protocol="grouped_kfold", choice="known_dft"
     )
-    shown = {trace.name: trace.visible for trace in figure.data if trace.mode == "markers"}
-    assert shown == {"known_dft": True, "strict": "legendonly"}
+    visibility = {trace.name: trace.visible for trace in figure.data if trace.mode == "markers"}
+    assert visibility == {"known_dft": True, "strict": "legendonly"}
     marks = next(trace for trace in figure.data if trace.name == "known_dft")
     outside = list(marks.marker.symbol).index(canvas.OPEN)
     inside = list(marks.marker.symbol).index(canvas.CLOSED)
@@ -49,7 +49,7 @@ def test_thousands_of_materials_stay_light() -> None:
     figure = evaluation_figures.parity(
         held_out, prop=get_property("band_gap"), protocol="grouped_kfold", choice="known_dft"
     )
-    assert len(figure.to_json()) < 850_000  # beside plotly.js (4.8 MB) the page stays under 6 MB
+    assert len(figure.to_json()) < 850_000  # with plotly.js (4.8 MB) the page stays under 6 MB
 
 
 def test_periodic_table_shows_each_count_at_its_element() -> None:
@@ -66,7 +66,7 @@ def test_periodic_table_without_counts_draws() -> None:
     assert data_figures.periodic_coverage({}).to_json()
 
 
-@pytest.mark.parametrize("most", [18, 107, 1000])  # at some counts the sum of the colours' steps was rounded beyond 1
+@pytest.mark.parametrize("most", [18, 107, 1000])  # at some counts the sum of the colors' steps was rounded beyond 1
 def test_periodic_table_draws_whatever_the_counts(most: int) -> None:
     scale = data_figures.periodic_coverage({"O": most}).data[0].colorscale
     assert (scale[0][0], scale[-1][0]) == (0, 1)
@@ -88,10 +88,10 @@ def test_rejections_have_the_commonest_rule_first() -> None:
 def test_data_never_becomes_markup() -> None:
     hostile = "<a href='javascript:alert(1)'>x</a>"
     overlap = data_figures.source_overlap(pa.table({"sources": [[hostile]], "materials": [1]}))
-    refused = data_figures.rejections_by_rule(pa.table({"rule_id": [hostile], "source": [hostile], "records": [1]}))
+    rejected = data_figures.rejections_by_rule(pa.table({"rule_id": [hostile], "source": [hostile], "records": [1]}))
     errors = evaluation_figures.errors_by_setting(
         {(hostile, hostile, "all", "mae"): 1.0}, prop=get_property("band_gap")
     )
-    for figure in (overlap, refused, errors):
+    for figure in (overlap, rejected, errors):
         assert "<a" not in figure.to_json()
         assert "\\u003ca" not in figure.to_json()

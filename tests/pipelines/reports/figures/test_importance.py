@@ -1,4 +1,4 @@
-"""What carries the ensemble is drawn as the store holds it, also where there is little."""
+"""Importances and effects are drawn as the store holds them, also where there is little."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ def test_compounds_of_the_same_elements_count_once_for_the_margin() -> None:
         for setting, values in (("known_dft", 1 + errors), ("without_dft", np.ones(120)))
         for name, value in zip(names, values, strict=True)
     ]
-    found = {
+    figures = {
         ("grouped_kfold", setting, "all", "mae"): float(np.mean([r["value"] for r in rows if r["setting"] == setting]))
         for setting in ("known_dft", "without_dft")
     }
-    (row,) = findings.computed_data_benefit(found, pa.Table.from_pylist(rows))
+    (row,) = findings.computed_data_benefit(figures, pa.Table.from_pylist(rows))
     assert row.margin is not None
     np.testing.assert_allclose(row.margin, 1.96 * np.abs(shift).std(ddof=1) / np.sqrt(30), rtol=1e-9)
 
