@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,31 @@ def test_the_table_of_packages_names_the_packages_that_exist():
     ]
     assert len(rows) == len(set(rows))
     assert sorted(rows) == sorted(packages)
+
+
+def test_the_import_rules_are_those_of_the_linter():
+    architecture = (PROJECT / "docs" / "architecture.md").read_text("utf-8")
+    section = architecture.split("\n## Imports\n")[1].split("\n## ")[0]
+    packages, *inside = [rule for rule in import_rules() if rule["type"] == "layers"]
+    block = section.split("```")[1].split("\n")
+    assert [line.split() for line in block if line] == [layer.split(" | ") for layer in layers_of(packages)]
+    table = {
+        row[0]: [re.findall(r"`(\w+)`", layer) for layer in row[1].split(";")]
+        for row in re.findall(r"^\| `([\w.]+)` \| (.+) \|$", section, re.MULTILINE)
+    }
+    for rule in inside:
+        layers = [layer.split(" | ") for layer in layers_of(rule)]
+        package = rule.get("containers", [layers[0][0].rpartition(".")[0]])[0].removeprefix("matstrata.")
+        assert table.pop(package) == [[name.rpartition(".")[2] for name in layer] for layer in layers]
+    assert table == {}
+
+
+def import_rules():
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def layers_of(rule):
+    return [layer.replace("matstrata.", "") for layer in rule["layers"]]
 
 
 def test_documents_name_only_modules_that_exist():
