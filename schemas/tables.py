@@ -200,6 +200,7 @@ _TABLES = (
             Column("rows", WHOLE, "entities described"),
             Column("created_at", MOMENT, "when"),
             Column("deprecated", TEXT, "why this version should not be used any more; null while it may be"),
+            Column("current", TRUTH, "whether the bare name stands for it: the version that the code computed last"),
         ),
         key=("name", "version"),
     ),

@@ -109,14 +109,14 @@ class FeatureStore:
 
         Args:
             entities: ids of the store; or formulas of materials, in any spelling.
-            features: feature sets of one entity: 'magpie' (its newest version that is not deprecated) or 'magpie_v1'.
+            features: feature sets of one entity: 'magpie' (its current version) or 'magpie_v1'.
             new: the feature sets (`matstrata.FEATURE_SETS`) by which to describe materials that the
                 store does not describe; they are not written.
 
         Raises:
             InputError: no such feature set, or one that is computed differently now.
         """
-        return features_for(self._tables, entities, choose(self._con, features), self.snapshot, new)
+        return features_for(self._tables, entities, choose(self._con, features, new or {}), self.snapshot, new)
 
     def training_set(
         self,

@@ -14,6 +14,7 @@ import pyarrow as pa
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
 from matstrata.schemas.terms import Metric, Setting, Split, Subset
+from matstrata.store.features.sets import versions
 from matstrata.store.lake.lake import Lake, Transaction
 from matstrata.store.lake.signatures import signature
 
@@ -167,12 +168,26 @@ def deciding_error(lake: Lake, model_id: str) -> float | None:
 
 
 def may_serve(lake: Lake, candidate: str, property_name: str) -> bool:
-    """Whether an ensemble may take the serving one's place: only if it is not worse by more than `ERROR_TOLERANCE`."""
-    rows = [row for row in listing(lake, property_name) if row["source"] is None and row["serving"]]
-    if not rows or rows[0]["model_id"] == candidate:
+    """Whether an ensemble may take the serving one's place: only if it is not worse by more than `ERROR_TOLERANCE`.
+
+    In any case it may where the serving one can't go on, as the code no longer computes the features that it was
+    trained on, or where it is the older of the two: a change of code or data was taken back.
+    """
+    ensembles = {row["model_id"]: row for row in listing(lake, property_name) if row["source"] is None}
+    serving_row = next((row for row in ensembles.values() if row["serving"]), None)
+    if serving_row is None or serving_row["model_id"] == candidate:
         return True
-    new, old = deciding_error(lake, candidate), deciding_error(lake, rows[0]["model_id"])
+    if ensembles[candidate]["created_at"] < serving_row["created_at"] or not _is_current(lake, serving_row["features"]):
+        return True
+    new, old = deciding_error(lake, candidate), deciding_error(lake, serving_row["model_id"])
     return new is None or old is None or new <= old * (1 + ERROR_TOLERANCE)
+
+
+def _is_current(lake: Lake, features: Sequence[str]) -> bool:
+    """Whether these versions of feature sets are those that their names stand for."""
+    with lake.reader() as con:
+        stored = versions(con, "name, version, current, deprecated")
+    return not any(stored[label]["current"] is False for label in features if label in stored)
 
 
 def unpredicted(lake: Lake, model_id: str, features: Sequence[str]) -> pa.Table:

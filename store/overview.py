@@ -33,7 +33,8 @@ _PROPERTIES = """
     FROM observations GROUP BY property ORDER BY property
 """
 _FEATURE_SETS = """
-    SELECT f.name, f.version, f.version = max(f.version) OVER (PARTITION BY f.name) AS newest, f.entity,
+    SELECT f.name, f.version, f.entity, f.version =
+            arg_max(f.version, (coalesce(f.current, false), f.version)) OVER (PARTITION BY f.name) AS current,
         len(f.columns) AS columns, f.rows, coalesce(x.failed, 0) AS failed, f.created_snapshot, f.created_at
     FROM feature_sets f
     LEFT JOIN (SELECT name, version, count(*) AS failed FROM feature_failures GROUP BY name, version) x

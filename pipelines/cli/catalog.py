@@ -47,7 +47,7 @@ def print_catalog(
         [
             f"{row['name']}_v{row['version']}",
             *(row[key] for key in ("entity", "columns", "rows", "failed", "created_snapshot")),
-            "newest" if row["newest"] else "older, readable",
+            "current" if row["current"] else "readable",
         ]
         for row in overview["feature_sets"]
     ]

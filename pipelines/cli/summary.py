@@ -41,8 +41,8 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
             list(spec.source_names),
         )
         features = rows(
-            "SELECT name, max(version), arg_max(len(columns), version), arg_max(rows, version) "
-            "FROM feature_sets GROUP BY name ORDER BY name"
+            "SELECT name, version, len(columns), rows FROM feature_sets QUALIFY version = "
+            "arg_max(version, (coalesce(current, false), version)) OVER (PARTITION BY name) ORDER BY name"
         )
         materials = rows("SELECT count(*) FROM materials")[0][0]
         model_id = serving(lake, spec.name)["model_id"]

@@ -6,6 +6,7 @@ ones, and are not written. Not here: training (`pipelines.learning`), the output
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,6 +34,8 @@ from matstrata.store.features.sets import FeatureSet, compute_for
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.noise import replicate_noise
 from matstrata.store.settings import Settings
+
+log = logging.getLogger("matstrata.serving")
 
 _HALF_WIDTH_90 = 1.645  # half of a 90 % interval of a normal distribution, in standard deviations
 
@@ -199,8 +202,7 @@ class Predictor:
                 recorded; or descriptors have changed since the training.
         """
         lake = Lake(Path(path)) if path is not None else Lake.of(Settings())
-        row = models.serving(lake, property)
-        _check_versions(lake, row)
+        row = _usable(lake, models.serving(lake, property))
         return cls(lake, get_ensemble(row["property"]), row, load_ensemble(lake, row))
 
     def predict(self, formulas: Sequence[str], *, explain: bool = False) -> list[Prediction]:
@@ -317,16 +319,33 @@ def _feature_set(label: str) -> FeatureSet:
     return get_feature_set(label.rsplit("_v", 1)[0])
 
 
-def _check_versions(lake: Lake, row: Mapping[str, Any]) -> None:
+def _usable(lake: Lake, serving: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The serving ensemble; where the code computes its features differently, the newest one that it can predict with.
+
+    That is so where a change of the code was taken back and nothing has run since.
+    """
     with lake.reader() as con:
         rows = con.execute("SELECT name, version, signature FROM feature_sets").fetchall()
     signatures = {feature_label(name, version): signature for name, version, signature in rows}
-    for label in row["features"]:
-        if signatures.get(label) != _feature_set(label).signature():
-            raise InputError(
-                f"model {row['model_id']} was trained on {label}, which this version of Matstrata computes "
-                f"differently; retrain it with 'matstrata run {row['property']}'"
-            )
+
+    def changed(model: Mapping[str, Any]) -> list[str]:
+        return [label for label in model["features"] if signatures.get(label) != _feature_set(label).signature()]
+
+    outdated = changed(serving)
+    if not outdated:
+        return serving
+    for model in models.listing(lake, serving["property"]):
+        is_ensemble = model["source"] is None and not model["withdrawn"]
+        if is_ensemble and not changed(model) and lake.files.exists(model["path"]):
+            log.warning(
+                "model %s serves, but %s is computed differently now; predicting with %s, which the code can use",
+                serving["model_id"], outdated[0], model["model_id"],
+            )  # fmt: skip
+            return model
+    raise InputError(
+        f"model {serving['model_id']} was trained on {outdated[0]}, which this version of Matstrata computes "
+        f"differently; retrain it with 'matstrata run {serving['property']}'"
+    )
 
 
 def _contribution(contribution: Contribution, i: int) -> SourceContribution:

@@ -78,7 +78,7 @@ def select(
         con: a reader of the store; its snapshot decides what is known.
         source: the source whose labels are taken; 'source:method' where it reports a property by several methods.
         properties: the labels.
-        features: feature sets, by name (the newest version) or as 'name_v2'.
+        features: feature sets, by name (the current version) or as 'name_v2'.
 
     Raises:
         InputError: no such feature set, or the source has no label for any of the properties.

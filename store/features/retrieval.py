@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -74,13 +75,15 @@ class Chosen:
         return {column: column if count[column] == 1 else f"{label}__{column}" for column in own}
 
 
-def choose(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Chosen:
-    """The versions that names mean: the newest of 'magpie', or 'magpie_v2' itself.
+def choose(
+    con: duckdb.DuckDBPyConnection, names: Sequence[str], declared: Mapping[str, FeatureSet] = MappingProxyType({})
+) -> Chosen:
+    """The versions that names mean: 'magpie_v2' itself; of 'magpie' the one that the code computes, as far as known.
 
     Raises:
         InputError: There is no such feature set, none was named, or they describe different entities.
     """
-    rows = resolved(con, listed("features", names))
+    rows = resolved(con, listed("features", names), declared)
     if not rows:
         raise InputError("name at least one feature set, e.g. ['magpie']")
     if len({row["entity"] for row in rows.values()}) > 1:

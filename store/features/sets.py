@@ -121,7 +121,9 @@ def materialize(
 ) -> Materialized:
     """Compute the descriptors of the entities that lack them, in commits of `CHUNK`.
 
-    An entity whose descriptors failed keeps its reason and is tried again only when its inputs or the version change.
+    The version with the signature of the code becomes the one that the bare name stands for, also where it is an old
+    one, after a change of the code was taken back. An entity whose descriptors failed keeps its reason and is tried
+    again only when its inputs or the version change.
     Descriptors are computed outside the store's lock; a killed process loses a chunk at most.
 
     Args:
@@ -146,11 +148,21 @@ def materialize(
             added, refused = _write(lake, feature_set, current, chunk, matrix, reasons)
             computed, failed = computed + added, failed + refused
             log.info("%s: %s of %s computed", feature_set.name, f"{start + len(chunk):,}", f"{missing.num_rows:,}")
-    with lake.reader() as con:
-        version = _version_with(con, feature_set.name, current)
-    assert version is not None
+    version = _make_current(lake, feature_set.name, current)
     rows = _count(lake, feature_label(feature_set.name, version))
     return Materialized(feature_set.name, version, computed, failed, rows, lake.snapshot())
+
+
+def _make_current(lake: Lake, name: str, signature: str) -> int:
+    """Let the bare name stand for the version with this signature. Returns the version."""
+    with lake.reader() as con:
+        version = _version_with(con, name, signature)
+        assert version is not None
+        if versions(con, "name, version, current")[feature_label(name, version)]["current"]:
+            return version
+    with lake.commit(f"features {feature_label(name, version)} are current", {"feature_set": name}) as transaction:
+        transaction.con.execute("UPDATE feature_sets SET current = (version = ?) WHERE name = ?", [version, name])
+    return version
 
 
 def compute_for(
@@ -174,7 +186,8 @@ def compute_for(
 def deprecate(lake: Lake, label: str, reason: str | None, *, newest: bool = False) -> None:
     """Mark one version as deprecated; without a reason, remove the mark.
 
-    It stays readable under its full name; the bare name then means the newest version without a mark.
+    It stays readable under its full name; the bare name then means the current version if it has no mark, else the
+    newest without one.
 
     Args:
         lake: The store.
@@ -204,7 +217,7 @@ def deprecate(lake: Lake, label: str, reason: str | None, *, newest: bool = Fals
 
 
 def latest_version(con: duckdb.DuckDBPyConnection, name: str) -> int:
-    """The newest version of a feature set that is not deprecated.
+    """The version that the bare name of a feature set stands for: the current one unless deprecated, else the newest.
 
     Raises:
         InputError: The set was never materialized, or all its versions are deprecated; the message says which.
@@ -213,7 +226,7 @@ def latest_version(con: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, ...]:
-    """Table names without schema: 'magpie' becomes 'magpie_v3', its newest version; 'magpie_v2' stays.
+    """Table names without schema: 'magpie' becomes 'magpie_v3', its current version; 'magpie_v2' stays.
 
     Raises:
         InputError: There is no such feature set or version.
@@ -221,12 +234,17 @@ def resolve(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> tuple[str, 
     return tuple(resolved(con, names))
 
 
-def resolved(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """As `resolve`, with the `feature_sets` row of each."""
+def resolved(
+    con: duckdb.DuckDBPyConnection, names: Iterable[str], declared: Mapping[str, FeatureSet] = MappingProxyType({})
+) -> dict[str, Mapping[str, Any]]:
+    """As `resolve`, with the `feature_sets` row of each; a bare name among `declared` means the version of its code."""
     rows = versions(con, "* EXCLUDE (created_at)")  # to read a time, Arrow would import pandas (0.2 s)
     chosen: dict[str, Mapping[str, Any]] = {}
     for name in names:
         row = rows[name] if name in rows else _newest(rows, name)
+        if name not in rows and name in declared:
+            signature = declared[name].signature()
+            row = next((each for each in rows.values() if (each["name"], each["signature"]) == (name, signature)), row)
         chosen[feature_label(row["name"], row["version"])] = row
     return chosen
 
@@ -264,7 +282,7 @@ def _newest(rows: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, An
     if not usable:
         listed = ", ".join(feature_label(name, row["version"]) for row in named)
         raise InputError(f"all versions of {name!r} are deprecated; name one in full to read it: {listed}")
-    return usable[-1]
+    return next((row for row in usable if row.get("current")), usable[-1])
 
 
 def _version_with(con: duckdb.DuckDBPyConnection, name: str, signature: str) -> int | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from matstrata.schemas.errors import InputError
+from matstrata.schemas.tables import TABLES
 from matstrata.store import models
 from matstrata.store.lake.lake import Lake
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def register(lake: Lake, name: str, error: float, day: int) -> None:
+def register(lake: Lake, name: str, error: float, day: int, features: str = "magpie_v1") -> None:
     """An ensemble with one figure, which serves if it may."""
     lake.files.write(models.model_path(name), b"model")
     row = {
@@ -22,7 +24,7 @@ def register(lake: Lake, name: str, error: float, day: int) -> None:
         "source": None,
         "training_set_id": "t",
         "snapshot": 1,
-        "features": ["magpie_v1"],
+        "features": [features],
         "code_signature": "c",
         "seed": 0,
         "parameters": "{}",
@@ -45,6 +47,26 @@ def test_a_worse_ensemble_does_not_take_over(lake: Lake) -> None:
     register(lake, "equal", 0.302, 3)
     assert models.serving(lake, "band_gap")["model_id"] == "equal"
     assert [row["model_id"] for row in models.listing(lake) if row["serving"]] == ["equal"]
+
+
+def test_an_older_ensemble_serves_again_once_its_code_and_data_are_back(lake: Lake) -> None:
+    register(lake, "first", 0.30, 1)
+    register(lake, "changed", 0.20, 2)
+    assert models.serving(lake, "band_gap")["model_id"] == "changed"
+    assert models.may_serve(lake, "first", "band_gap"), "it is asked for only where it is what the code makes"
+    register(lake, "worse", 0.31, 3)
+    assert models.serving(lake, "band_gap")["model_id"] == "changed"
+
+
+def test_an_ensemble_on_features_that_are_no_longer_computed_gives_way(lake: Lake) -> None:
+    rows = [{"name": "magpie", "version": version, "current": version == 2, "rows": 0} for version in (1, 2)]
+    with lake.commit("two versions") as transaction:
+        transaction.insert("feature_sets", pa.Table.from_pylist(rows, schema=TABLES["feature_sets"].arrow_schema))
+    register(lake, "outdated", 0.20, 1, "magpie_v1")
+    register(lake, "worse", 0.30, 2, "magpie_v2")
+    assert models.serving(lake, "band_gap")["model_id"] == "worse", "nothing can be predicted by the other"
+    register(lake, "still worse", 0.40, 3, "magpie_v2")
+    assert models.serving(lake, "band_gap")["model_id"] == "worse"
 
 
 def test_a_rollback_serves_the_one_before_and_marks_the_other(lake: Lake) -> None:

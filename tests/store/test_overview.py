@@ -64,7 +64,7 @@ def test_counts(found):
     assert (gap["observations"], gap["materials"], gap["sources"], gap["unit"]) == (5, 3, ["dft", "lab"], "eV")
     assert (gap["lowest"], gap["median"], gap["highest"]) == (1.1, 3.4, 4.1)
     assert gap["definition"]
-    assert [(row["version"], row["newest"], row["failed"]) for row in found["feature_sets"]] == [
+    assert [(row["version"], row["current"], row["failed"]) for row in found["feature_sets"]] == [
         (1, False, 0),
         (2, True, 1),
     ]

@@ -149,6 +149,21 @@ def test_the_version_rises_when_results_could_differ(lake, make, change):
     assert materialize(lake, make(**sound)).version == 1, "what was computed once is found again"
 
 
+def test_after_a_change_is_taken_back_the_name_stands_for_the_version_of_the_code(lake, make):
+    changed = {"parameters": {"mean": "geometric"}}
+    for fields, version in (({}, 1), (changed, 2), ({}, 1), (changed, 2)):
+        assert materialize(lake, make(**fields)).version == version
+        with lake.reader() as con:
+            assert resolve(con, ["sizes"]) == (f"sizes_v{version}",)
+    before = lake.snapshot()
+    materialize(lake, make(**changed))
+    assert lake.snapshot() == before, "what is current already is not written again"
+    with FeatureStore.open(lake.root) as store:
+        declared = {"sizes": make()}
+        assert store.features_for(["GaN"], ["sizes"], new=declared).features == ("sizes_v1",), "the code decides"
+        assert store.features_for(["GaN"], ["sizes"]).features == ("sizes_v2",)
+
+
 @pytest.mark.parametrize(
     "change",
     [
