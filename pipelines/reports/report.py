@@ -45,7 +45,7 @@ def write_report(lake: Lake, property_name: str) -> Written:
 
     Raises:
         InputError: The property is unknown, or has no model.
-        OSError: The disk refuses; the old report stays.
+        OSError: The file can't be written; the old report stays.
     """
     version = _version(lake, property_name)
     path = report_path(lake, property_name)

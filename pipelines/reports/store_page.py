@@ -39,7 +39,7 @@ def write_store_page(lake: Lake, fresh_for: Mapping[str, float]) -> Path:
 
     Raises:
         InputError: There is no store.
-        WorkError: The disk refuses; the old page stays.
+        WorkError: The file can't be written; the old page stays.
     """
     from matstrata.pipelines.reports.html import render_plain  # deferred: 0.1 s
 

@@ -64,7 +64,7 @@ def publish(folder: Path, name: str, table: pa.Table, manifest: Mapping[str, Any
 
     Raises:
         InputError: The folder is not empty.
-        WorkError: The disk refuses.
+        WorkError: The folder can't be written.
     """
     folder = folder.resolve()  # '.' has no name
     try:
