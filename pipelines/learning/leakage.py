@@ -1,4 +1,4 @@
-"""The errors that learning raises, and the check that no model has seen a group on which it is judged.
+"""The errors that learning raises, and the check that no model was trained on a group on which it is tested.
 
 Not here: how groups are kept together in splits (`splits`).
 """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matstrata.pipelines.learning.samples import Samples
     from matstrata.pipelines.learning.settings import HelperPredictions
 
-MIN_COMPUTED_VALUES = 20  # of experiments' materials, from which the accuracy of a source is judged by them
+MIN_COMPUTED_VALUES = 20  # of experiments' materials, for a source's accuracy to be measured by them
 
 
 @dataclass(frozen=True, slots=True)

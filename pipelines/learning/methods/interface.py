@@ -1,4 +1,4 @@
-"""The interface of methods: prepared once from helper data, fitted on experiments, asked to predict values.
+"""The interface of methods: prepared once from helper data, then fitted on experiments, to predict values.
 
 Not here: the methods themselves (one module each), nor their names (`methods`).
 """

@@ -1,4 +1,4 @@
-"""The leakage detector: two questions that any chain of models can be asked."""
+"""The leakage detector: two checks for any chain of models."""
 
 from __future__ import annotations
 

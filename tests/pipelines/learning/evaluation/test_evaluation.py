@@ -93,7 +93,9 @@ def test_classes_are_reported_by_measured_and_by_predicted_values(measured):
 
 def test_every_cluster_is_left_out_in_turn(measured):
     protocol = split_protocol(measured, Split.CLUSTER)
-    for part in protocol.parts():
+    parts = list(protocol.parts())
+    assert len(parts) == len(np.unique(protocol.units)) > 1
+    for part in parts:
         assert len(np.unique(protocol.units[part.test])) == 1
         assert not set(protocol.units[part.train]) & set(protocol.units[part.test])
 
