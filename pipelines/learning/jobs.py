@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("matstrata.learning")
 
 SEED = 0
-PREDICTION_BATCH = 20_000  # materials
+PREDICTED_AT_ONCE = 20_000  # materials
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ def predict_materials(lake: Lake, spec: EnsembleSpec) -> int:
     features = features if has_descriptors.all() else features[has_descriptors]
     computed = {helper.source: computed_values(helper, material_ids) for helper in stored_samples(lake, spec)}
     tables = []
-    for start in range(0, len(material_ids), PREDICTION_BATCH):
-        part = slice(start, start + PREDICTION_BATCH)
+    for start in range(0, len(material_ids), PREDICTED_AT_ONCE):
+        part = slice(start, start + PREDICTED_AT_ONCE)
         predictions = ensemble.predict(
             features[part], material_ids[part], {source: values[part] for source, values in computed.items()}
         )

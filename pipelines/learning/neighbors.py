@@ -18,7 +18,7 @@ from matstrata.pipelines.learning.threads import run_in_parallel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_DEVIATIONS = 5.0  # standard deviations: one descriptor alone must not decide a distance
+MAX_NEIGHBOR_DEVIATIONS = 5.0  # standard deviations: one descriptor alone must not decide a distance
 BATCH_ROWS = 1000  # at a time, so that a large request keeps memory small
 SPARE_NEIGHBORS = 10  # compared beyond the nearest, so that equal distances are ordered by position and not by noise
 
@@ -76,7 +76,7 @@ def fit_neighborhood(features: NDArray[np.float64]) -> Neighborhood:
 def _standardize(
     features: NDArray[np.float64], center: NDArray[np.float64], width: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return np.nan_to_num((features - center) / width).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+    return np.nan_to_num((features - center) / width).clip(-MAX_NEIGHBOR_DEVIATIONS, MAX_NEIGHBOR_DEVIATIONS)
 
 
 def _squares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 INITIAL_INVERSE_LENGTH, INITIAL_NOISE = 0.1, 0.01  # where the search begins
 INVERSE_LENGTH_BOUNDS, NOISE_BOUNDS = (1e-3, 3.0), (1e-3, 1.0)
-REGULARIZATION = 3e-5  # towards the initial values, so that with few materials no block is turned off by chance
+KERNEL_REGULARIZATION = 3e-5  # towards the initial values, so that with few materials no block is turned off by chance
 HUBER_DELTA = 0.3  # standard deviations of the values, beyond which an error counts linearly instead of squared
 MAX_OPTIMIZATION_ROWS = 1000  # more change the length scales little, and the time grows with the cube
 MAX_ITERATIONS = 25
 RELATIVE_TOLERANCE = 1e-5  # share of the loss by which an iteration must lower it
 OPTIMIZATION_FOLDS = 5
-MAX_DEVIATIONS = 8.0  # standard deviations at which inputs are clipped
+MAX_KERNEL_DEVIATIONS = 8.0  # standard deviations at which inputs are clipped
 ROUNDING_SQUARE = 1e-12  # square of a distance below which it is rounding
-PREDICTION_BATCH = 2000  # rows, so that a large request keeps memory small
+KERNEL_BATCH_ROWS = 2000  # rows, so that a large request keeps memory small
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class BlockScaler:
     def transform(self, inputs: Floats, widths: Sequence[int]) -> Floats:
         """Standardize (m, d) inputs, and divide each block by the root of its number of columns that vary."""
         imputed = np.where(np.isfinite(inputs), inputs, self.median)
-        scaled = ((imputed - self.mean) / self.deviation).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+        scaled = ((imputed - self.mean) / self.deviation).clip(-MAX_KERNEL_DEVIATIONS, MAX_KERNEL_DEVIATIONS)
         for block in _blocks(widths):
             scaled[:, block] /= np.sqrt(max(1, np.isfinite(self.deviation[block]).sum()))
         return scaled
@@ -109,9 +109,9 @@ class KernelRidge:
 
     def predict(self, inputs: Floats) -> Floats:
         """Predict (m,) values from (m, d) inputs, NaN where unknown."""
-        starts = range(0, max(len(inputs), 1), PREDICTION_BATCH)
+        starts = range(0, max(len(inputs), 1), KERNEL_BATCH_ROWS)
         batches = [
-            self.scaler.transform(inputs[start : start + PREDICTION_BATCH], self.kernel.widths) for start in starts
+            self.scaler.transform(inputs[start : start + KERNEL_BATCH_ROWS], self.kernel.widths) for start in starts
         ]
         return np.concatenate([self.kernel.matrix(b, self.points) @ self.coefficients for b in batches]) + self.mean
 
@@ -136,7 +136,7 @@ def optimize_kernel(
 
         (d / n) sum_i (sqrt(1 + (e_i / d)^2) - 1) + c sum_j (ln t_j - ln t_j0)^2
 
-    by L-BFGS-B over the ln t_j, with d = `HUBER_DELTA`, c = `REGULARIZATION` and t_j0 the initial values.
+    by L-BFGS-B over the ln t_j, with d = `HUBER_DELTA`, c = `KERNEL_REGULARIZATION` and t_j0 the initial values.
 
     Args:
         inputs: (n, d) columns, NaN where unknown.
@@ -157,8 +157,8 @@ def optimize_kernel(
 
     def loss(logs: Floats) -> tuple[float, Floats]:
         error, gradient = _held_out_loss(distances, scaled, test_rows, np.exp(logs[:-1]), float(np.exp(logs[-1])))
-        penalty = REGULARIZATION * float(((logs - start) ** 2).sum())
-        return error + penalty, gradient + 2 * REGULARIZATION * (logs - start)
+        penalty = KERNEL_REGULARIZATION * float(((logs - start) ** 2).sum())
+        return error + penalty, gradient + 2 * KERNEL_REGULARIZATION * (logs - start)
 
     bounds = [*([tuple(np.log(INVERSE_LENGTH_BOUNDS))] * len(widths)), tuple(np.log(NOISE_BOUNDS))]
     options = {"maxiter": MAX_ITERATIONS, "ftol": RELATIVE_TOLERANCE}

@@ -38,16 +38,16 @@ log = logging.getLogger("matstrata.learning")
 
 N_NETWORKS = 2  # trained the same from other initial weights; distances by the layers of both vary less
 HIDDEN = (512, 256, 128)
-EPOCHS = 10
-BATCH = 512
-LEARNING_RATE = 1e-3  # of Adam, falling to zero along a half cosine
-DROPOUT = 0.05
+TRAINING_EPOCHS = 10
+TRAINING_BATCH = 512
+TRAINING_RATE = 1e-3  # of Adam, falling to zero along a half cosine
+TRAINING_DROPOUT = 0.05
 ZEROS_SHARE = 0.3  # trained on, of the materials with one value that is zero: they are many and inform little
 MIN_STEPS = 500  # of descent, however few materials there are
-MAX_DEVIATIONS = 6.0  # standard deviations at which inputs are clipped
+MAX_NETWORK_DEVIATIONS = 6.0  # standard deviations at which inputs are clipped
 STANDARDIZED_ROWS = 20_000  # at a time
 TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT = 30, 64, 3e-4, 0.2
-HUBER_DELTA = 0.3  # standard deviations beyond which an experiment's error counts linearly instead of squared
+TUNING_HUBER_DELTA = 0.3  # standard deviations beyond which an experiment's error counts linearly instead of squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class Network:
 
     def inputs(self, features: NDArray[Any]) -> Floats:
         """Standardize (m, d) descriptors; a missing one counts as the mean."""
-        scaled = np.nan_to_num((features - self.center) / self.spread).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
+        scaled = np.nan_to_num((features - self.center) / self.spread).clip(
+            -MAX_NETWORK_DEVIATIONS, MAX_NETWORK_DEVIATIONS
+        )
         return scaled.astype(np.float32)
 
     def representation(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -164,7 +166,7 @@ def pretrain(helpers: Sequence[Samples], exclude_groups: NDArray[np.str_], seeds
     def train(seed: int) -> Network:
         rng = np.random.default_rng(seed)
         weights = _initial_weights((inputs.shape[1], *HIDDEN, targets.shape[1]), rng)
-        _descend(weights, inputs, gradient, EPOCHS, BATCH, LEARNING_RATE, DROPOUT, rng)
+        _descend(weights, inputs, gradient, TRAINING_EPOCHS, TRAINING_BATCH, TRAINING_RATE, TRAINING_DROPOUT, rng)
         return replace(untrained, weights=tuple(weights))
 
     return tuple(run_in_parallel(partial(train, seed) for seed in seeds))
@@ -214,7 +216,9 @@ def fine_tune(network: Network, inputs: Floats, values: NDArray[np.float64], see
 
     def gradient(rows: NDArray[np.intp], outputs: Floats) -> Floats:
         errors: Floats = outputs - targets[rows]
-        scaled: Floats = errors.clip(-HUBER_DELTA, HUBER_DELTA) * np.float32(1 / (HUBER_DELTA * len(rows)))
+        scaled: Floats = errors.clip(-TUNING_HUBER_DELTA, TUNING_HUBER_DELTA) * np.float32(
+            1 / (TUNING_HUBER_DELTA * len(rows))
+        )
         return scaled
 
     _descend(weights, inputs, gradient, TUNING_EPOCHS, TUNING_BATCH, TUNING_RATE, TUNING_DROPOUT, rng)

@@ -26,7 +26,7 @@ from matstrata.pipelines.learning.models.hurdle import MAX_EXACT_ZERO_SHARE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-REGULARIZATION = 0.02  # towards equal weights
+WEIGHT_REGULARIZATION = 0.02  # towards equal weights
 REWEIGHTING_STEPS = 10  # the weights settle to three digits in about five
 MIN_RESIDUAL = 0.05  # typical errors, below which residuals count as squares
 MIN_WEIGHT = 0.05  # smaller ones become 0, so that models which add little need not be saved and evaluated
@@ -127,9 +127,9 @@ def fit_weights(
 
         sum_i |r_i| + (c n / 2) sum_j (w_j - 1/k)^2,    r_i = sum_j w_j E_ij / t,
 
-    for n materials and k models, with c = `REGULARIZATION`: with few materials, models that predict nearly the same
-    share their weight instead of one taking all of it by chance. Absolute errors keep a few materials that no model
-    describes from deciding. They are minimized by iteratively reweighted least squares (Holland & Welsch 1977,
+    for n materials and k models, with c = `WEIGHT_REGULARIZATION`: with few materials, models that predict nearly the
+    same share their weight instead of one taking all of it by chance. Absolute errors keep a few materials that no
+    model describes from deciding. They are minimized by iteratively reweighted least squares (Holland & Welsch 1977,
     doi:10.1080/03610927708827533): each step is a non-negative least-squares problem with r_i^2 / max(|r_i|,
     `MIN_RESIDUAL`) of the step before; with a single step, r_i^2 itself is minimized, with c n in place of c n / 2.
     Weights below `MIN_WEIGHT` are set to zero, and the others scaled to sum to one.
@@ -148,7 +148,7 @@ def fit_weights(
     errors = out_of_fold - values[:, None]
     typical = float(np.abs(errors).mean()) or 1.0
     # Rows: every material's error, the regularization, and a sum of one that outweighs them all.
-    strength, total = np.sqrt(REGULARIZATION * n), 1e3 * np.sqrt(n)
+    strength, total = np.sqrt(WEIGHT_REGULARIZATION * n), 1e3 * np.sqrt(n)
     right_side = np.concatenate([np.zeros(n), np.full(k, strength / k), [total]])
     weights, emphasis = np.full(k, 1 / k), np.ones(n)
     for step in range(steps):

@@ -33,8 +33,8 @@ def quick() -> Iterator[None]:
     """Train small networks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "HIDDEN", (48, 32, 16))
-        patch.setattr(network, "EPOCHS", 100)
-        patch.setattr(network, "BATCH", 64)
+        patch.setattr(network, "TRAINING_EPOCHS", 100)
+        patch.setattr(network, "TRAINING_BATCH", 64)
         yield
 
 
