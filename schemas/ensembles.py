@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import Property, get_property
 from matstrata.schemas.source_refs import SourceRef
+from matstrata.schemas.terms import Setting
 
 
 class EnsembleSpec(BaseModel):
@@ -44,6 +45,11 @@ class EnsembleSpec(BaseModel):
     def sources(self) -> tuple[str, ...]:
         """The target source, then the helpers, as `SourceRef` writes them."""
         return (self.target, *self.helpers)
+
+    @property
+    def serving_setting(self) -> Setting:
+        """The setting of the predictor that serves: with computed values where there is a computed source."""
+        return Setting.KNOWN_DFT if self.helpers else Setting.WITHOUT_DFT
 
     @property
     def source_names(self) -> tuple[str, ...]:

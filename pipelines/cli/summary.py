@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from matstrata.pipelines.cli.tables import print_grid
 from matstrata.pipelines.reports.report import report_path
 from matstrata.schemas.ensembles import EnsembleSpec
-from matstrata.schemas.terms import Baseline, Setting
+from matstrata.schemas.terms import MEASUREMENT, POOLED_SD, Baseline, Metric, Setting
 from matstrata.schemas.units import unit_suffix
 from matstrata.store.lake.lake import Lake, current_snapshot
 from matstrata.store.models import serving
@@ -61,7 +61,7 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
     listed = ", ".join(f"{name} v{version} ({columns} columns, {n:,} rows)" for name, version, columns, n in features)
     console.print(f"  {materials:,} materials; features {listed}\n")
     _print_errors(console, spec, figures, unit)
-    noise = figures.get(("measurement", "pooled_sd"))
+    noise = figures.get((MEASUREMENT, POOLED_SD))
     if noise is not None:
         console.print(
             f"  Repeated measurements of one material scatter by {noise:.3g}{unit} (pooled standard deviation)."
@@ -75,15 +75,15 @@ def _print_sources(console: Console, spec: EnsembleSpec, sources: list[tuple[Any
 
 
 def _print_errors(console: Console, spec: EnsembleSpec, figures: dict[tuple[str, str], float], unit: str) -> None:
-    n = int(figures["known_dft", "n"])
+    n = int(figures[spec.serving_setting, Metric.N])
     titles = (f"out of fold, by group, {n:,} materials", f"MAE{unit}", f"RMSE{unit}", "R²", "in 90 % interval")
     names = {"target": spec.target, "helpers": " and ".join(spec.helpers)}
     rows = []
     for setting, text in _SETTINGS.items():
-        if (setting, "mae") not in figures:
+        if (setting, Metric.MAE) not in figures:
             continue
-        coverage = figures.get((setting, "coverage_90"))
-        errors = (f"{figures[setting, metric]:.3f}" for metric in ("mae", "rmse", "r2"))
+        coverage = figures.get((setting, Metric.COVERAGE_90))
+        errors = (f"{figures[setting, metric]:.3f}" for metric in (Metric.MAE, Metric.RMSE, Metric.R2))
         rows.append([text.format(**names), *errors, "" if coverage is None else f"{coverage:.1%}"])
     print_grid(console, titles, rows, numeric=titles[1:], least=(f"RMSE{unit}",))
 

@@ -17,6 +17,7 @@ from matstrata.pipelines.defs.features import features_key
 from matstrata.pipelines.defs.resources import StoreResource
 from matstrata.pipelines.defs.sources import observations_key
 from matstrata.schemas.ensembles import EnsembleSpec
+from matstrata.schemas.terms import Baseline, Metric, Split, Subset
 from matstrata.store import models
 
 COVERAGE_BOUNDS = (0.87, 0.93)
@@ -124,11 +125,10 @@ def _ensemble(spec: EnsembleSpec) -> dg.AssetsDefinition:
         trained = train(lake, spec)
         figures = {
             (row["setting"], row["metric"]): row["value"]
-            for row in models.metrics(lake, trained.model_id, protocol="grouped_kfold", subset="all")
+            for row in models.metrics(lake, trained.model_id, protocol=Split.GROUPED_KFOLD, subset=Subset.ALL)
         }
-        coverage, error, baseline = (
-            figures[key] for key in (("known_dft", "coverage_90"), ("known_dft", "mae"), ("mean", "mae"))
-        )
+        coverage = figures[spec.serving_setting, Metric.COVERAGE_90]
+        error, baseline = figures[spec.serving_setting, Metric.MAE], figures[Baseline.MEAN, Metric.MAE]
         low, high = COVERAGE_BOUNDS
         with lake.reader() as con:
             parity = base64.b64encode(parity_png(con, spec.name)).decode()

@@ -11,6 +11,12 @@ def test_one_line_adds_a_helper() -> None:
     spec = read_ensembles(text)["band_gap"]
     assert spec.sources == ("ours", "a_dft", "b_dft:HSE06")
     assert spec.source_names == ("ours", "a_dft", "b_dft")
+    assert spec.serving_setting == "known_dft"
+
+
+def test_without_a_computed_source_no_computed_values_serve() -> None:
+    spec = read_ensembles("band_gap: {target: ours, helpers: [], features: [magpie]}")["band_gap"]
+    assert spec.serving_setting == "without_dft"
 
 
 @pytest.mark.parametrize(
