@@ -1,4 +1,4 @@
-"""The overview of the store in a terminal: tables, and the lineage of what predicts as a tree.
+"""The overview of the store in a terminal: tables, and the lineage of predictions as a tree.
 
 Not here: counting it (`store.overview`), and the page (`pipelines.reports.store_page`).
 """

@@ -14,14 +14,14 @@ import time
 from contextlib import suppress
 from types import FrameType
 
-STOPPED = "stopped; what was committed stays, nothing is half-written. The same command carries on."
+STOPPED = "Stopped. What was committed stays, and nothing is half-written; the same command continues from there."
 INTERRUPTED, TERMINATED = 130, 143
 GRACE = 5.0  # seconds to unwind after SIGTERM; service managers kill after ten or more
 
 _received: set[int] = set()
 _arrivals: list[int] = []  # a pipe: where to read the numbers of signals, and where Python writes them
 _reading = threading.Lock()
-_said = threading.Event()
+_printed = threading.Event()
 
 
 def terminate_like_interrupt() -> None:
@@ -72,7 +72,7 @@ def end() -> int:
     code = TERMINATED if terminated() else INTERRUPTED
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(code))
-    _say_once()
+    _print_once()
     return code
 
 
@@ -98,12 +98,12 @@ def _end_after_grace() -> None:
     while not terminated():
         select.select(_arrivals[:1], [], [])
     time.sleep(GRACE)
-    _say_once()
+    _print_once()
     os._exit(TERMINATED)
 
 
-def _say_once() -> None:
-    if not _said.is_set():
-        _said.set()
+def _print_once() -> None:
+    if not _printed.is_set():
+        _printed.set()
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a spinner may have hidden it
         os.write(2, f"{show_cursor}{STOPPED}\n".encode())

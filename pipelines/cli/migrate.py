@@ -22,7 +22,7 @@ def migrate(
     """Move the store of MATSTRATA_STORE to the shared place that MATSTRATA_CATALOG and MATSTRATA_DATA name.
 
     All snapshots, training sets and models go with it and keep their numbers. The target must be empty; the source
-    stays as it is. Every table is compared afterwards. A migration that was cut off carries on where it ended.
+    stays as it is. Every table is compared afterwards. A migration that was interrupted continues where it stopped.
     """
     from matstrata.schemas.errors import InputError
     from matstrata.store.lake.lake import Lake

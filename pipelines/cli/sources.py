@@ -74,7 +74,7 @@ def show(source: SourceName, *, wide: Wide = False, as_json: AsJson = False) -> 
         return
     out.print(f"[bold]{plain(contract.title)}[/]\n{plain(contract.description.strip())}\n")
     out.print(
-        f"{contract.kind}, {plain(contract.method)}; licence: {plain(contract.licence)}; {contract.homepage or ''}"
+        f"{contract.kind}, {plain(contract.method)}; license: {plain(contract.licence)}; {contract.homepage or ''}"
     )
     out.print(f"labels: {contract.reconcile.policy}; files: {plain(', '.join(file.label for file in contract.files))}")
     if row is None:

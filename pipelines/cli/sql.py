@@ -31,8 +31,8 @@ def ask(
 ) -> None:
     """Run one reading statement on `con` and `write` its result, with progress unless `quiet`.
 
-    DuckDB 1.5 says in about one of 500 failures that it was interrupted, by itself, instead of what failed (its pull
-    request 25902): then the statement is run again for the cause.
+    In about one of 500 failures, DuckDB 1.5 reports that it was interrupted instead of the cause (its pull request
+    25902); then the statement is run again to find the cause.
 
     Raises:
         KeyboardInterrupt: Ctrl-C; the statement was stopped.
