@@ -26,10 +26,10 @@ _BASELINES = (
     (Baseline.MEAN, "a model that always predicts the mean"),
 )
 _Z95 = 1.96  # half of a 95 % interval in standard errors
-Figures = Mapping[tuple[str, str, str, str], float]
+Metrics = Mapping[tuple[str, str, str, str], float]
 
 
-def index_metrics(metrics: pa.Table) -> Figures:
+def index_metrics(metrics: pa.Table) -> Metrics:
     """`model_metrics` rows by (protocol, setting, subset, metric)."""
     key = ("protocol", "setting", "subset", "metric")
     return dict(
@@ -37,27 +37,27 @@ def index_metrics(metrics: pa.Table) -> Figures:
     )
 
 
-def protocols(figures: Figures) -> list[str]:
+def protocols(metrics: Metrics) -> list[str]:
     """The protocols under which errors were measured, in the order of `Split`."""
-    return in_order({protocol for protocol, _, _, metric in figures if metric == Metric.MAE}, Split)
+    return in_order({protocol for protocol, _, _, metric in metrics if metric == Metric.MAE}, Split)
 
 
-def settings(figures: Figures) -> list[str]:
+def settings(metrics: Metrics) -> list[str]:
     """The settings whose errors were measured, from the simplest to the best informed."""
-    return in_order({setting for _, setting, _, metric in figures if metric == Metric.MAE}, SETTINGS)
+    return in_order({setting for _, setting, _, metric in metrics if metric == Metric.MAE}, SETTINGS)
 
 
-def replicate_noise(figures: Figures) -> float | None:
+def replicate_noise(metrics: Metrics) -> float | None:
     """Pooled standard deviation of repeated measurements of a material, in the property's unit; None if unknown."""
-    return figures.get((REPLICATES, MEASUREMENT, Subset.ALL, POOLED_SD))
+    return metrics.get((REPLICATES, MEASUREMENT, Subset.ALL, POOLED_SD))
 
 
-def headline_place(figures: Figures) -> tuple[str, str] | None:
+def headline_place(metrics: Metrics) -> tuple[str, str] | None:
     """The (protocol, setting) that the headline is about, or None when nothing was evaluated.
 
     The headline protocol is `grouped_kfold` where it was run, the setting the best informed one.
     """
-    evaluated = {(protocol, setting) for protocol, setting, _, metric in figures if metric == Metric.MAE}
+    evaluated = {(protocol, setting) for protocol, setting, _, metric in metrics if metric == Metric.MAE}
     ordered = sorted({protocol for protocol, _ in evaluated}, key=lambda name: (name != HEADLINE_PROTOCOL, name))
     for protocol in ordered:
         for setting in reversed(SETTINGS):
@@ -66,17 +66,17 @@ def headline_place(figures: Figures) -> tuple[str, str] | None:
     return None
 
 
-def headline(figures: Figures, prop: Property) -> list[str]:
+def headline(metrics: Metrics, prop: Property) -> list[str]:
     """The report's first sentences; empty when nothing was evaluated."""
-    place = headline_place(figures)
+    place = headline_place(metrics)
     if place is None:
         return []
     protocol, setting = place
 
     def figure(metric: Metric, setting: str = setting) -> float | None:
-        return figures.get((protocol, setting, Subset.ALL, metric))
+        return metrics.get((protocol, setting, Subset.ALL, metric))
 
-    mae = figures[(*place, Subset.ALL, Metric.MAE)]
+    mae = metrics[(*place, Subset.ALL, Metric.MAE)]
     first = f"The mean absolute error (MAE) on held-out materials is {with_unit(mae, prop.unit)}"
     baselines = [
         f"{_relative(mae, error)} for {words} ({with_unit(error, prop.unit)})"
@@ -129,7 +129,7 @@ class Comparison:
         return f"Computed data {effect}: {errors}."
 
 
-def computed_data_benefit(figures: Figures, out_of_fold: pa.Table, zero_class: str | None = None) -> list[Comparison]:
+def computed_data_benefit(metrics: Metrics, out_of_fold: pa.Table, zero_class: str | None = None) -> list[Comparison]:
     """Compare errors with and without computed sources, per protocol, setting and class of materials.
 
     Where both settings predicted the same materials, the verdict is "better" or "worse" only when the 95 % interval
@@ -142,11 +142,11 @@ def computed_data_benefit(figures: Figures, out_of_fold: pa.Table, zero_class: s
     """
     comparisons = []
     subsets = (str(Subset.ALL), *_classes(zero_class))
-    for protocol in protocols(figures):
+    for protocol in protocols(metrics):
         for setting in (str(Setting.KNOWN_DFT), str(Setting.STRICT)):
             for subset in subsets:
-                mae = figures.get((protocol, setting, subset, Metric.MAE))
-                without = figures.get((protocol, Setting.WITHOUT_DFT, subset, Metric.MAE))
+                mae = metrics.get((protocol, setting, subset, Metric.MAE))
+                without = metrics.get((protocol, Setting.WITHOUT_DFT, subset, Metric.MAE))
                 if mae is None or without is None:
                     continue
                 rows = out_of_fold
@@ -207,14 +207,14 @@ class Calibration:
     upper: tuple[float, ...]
 
 
-def calibration(figures: Figures, place: tuple[str, str], zero_class: str | None = None) -> list[Calibration]:
+def calibration(metrics: Metrics, place: tuple[str, str], zero_class: str | None = None) -> list[Calibration]:
     """Nominal against empirical coverage of one (protocol, setting), for those subsets that were evaluated."""
     curves = []
     for subset in (*map(str, (Subset.ALL, Subset.IN_DOMAIN, Subset.OUT_OF_DOMAIN)), *_classes(zero_class)):
-        n = int(figures.get((*place, subset, Metric.N), 0))
+        n = int(metrics.get((*place, subset, Metric.N), 0))
         shares = {
             int(metric.removeprefix("coverage_")) / 100: value
-            for (*at, of, metric), value in figures.items()
+            for (*at, of, metric), value in metrics.items()
             if (*at,) == place and of == subset and metric.startswith("coverage_")
         }
         if n and shares:

@@ -147,7 +147,7 @@ def _importance(con: duckdb.DuckDBPyConnection, prop: Property, model_id: str, p
     }
 
 
-def _tiles(metrics: findings.Figures, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
+def _tiles(metrics: findings.Metrics, place: tuple[str, str], prop: Property) -> list[tuple[str, str]]:
     """The headline figures, each with its caption."""
     protocol, _ = place
 
@@ -163,7 +163,7 @@ def _tiles(metrics: findings.Figures, place: tuple[str, str], prop: Property) ->
     ]
 
 
-def _error_rows(metrics: findings.Figures, subset: str) -> list[Context]:
+def _error_rows(metrics: findings.Metrics, subset: str) -> list[Context]:
     """Per setting, its metrics on every protocol."""
     protocols = findings.protocols(metrics)
     lowest = {

@@ -24,7 +24,7 @@ from matstrata.pipelines.reports.figures.palette import (
     SKY,
     VERMILLION,
 )
-from matstrata.pipelines.reports.findings import Calibration, Comparison, Coverage, Figures, protocols, select, settings
+from matstrata.pipelines.reports.findings import Calibration, Comparison, Coverage, Metrics, protocols, select, settings
 from matstrata.pipelines.reports.wording import SETTINGS, count, in_order, number, readable
 from matstrata.schemas.display import formula_for_people
 from matstrata.schemas.properties import Property
@@ -133,7 +133,7 @@ def _span(values: np.ndarray) -> tuple[float, float]:
     return float(finite.min() - room), float(finite.max() + room)
 
 
-def errors_by_setting(figures: Figures, *, prop: Property) -> Figure:
+def errors_by_setting(metrics: Metrics, *, prop: Property) -> Figure:
     """Draw the MAE of every setting, one group of bars per protocol."""
     figure = canvas(
         height=360,
@@ -142,9 +142,9 @@ def errors_by_setting(figures: Figures, *, prop: Property) -> Figure:
         bargap=0.25,
         bargroupgap=0.08,
     )
-    columns = protocols(figures)
-    for setting in settings(figures):
-        values = [figures.get((protocol, setting, Subset.ALL, Metric.MAE)) for protocol in columns]
+    columns = protocols(metrics)
+    for setting in settings(metrics):
+        values = [metrics.get((protocol, setting, Subset.ALL, Metric.MAE)) for protocol in columns]
         figure.add_bar(
             x=[escape(protocol) for protocol in columns], y=values, name=escape(setting),
             marker_color=SETTING_COLORS.get(setting, VERMILLION), text=[number(value) for value in values],

@@ -134,10 +134,13 @@ def test_json_has_null_instead_of_nan(predictor):
     assert json.loads(json.dumps(fields, allow_nan=False))["formula"] == "not a formula"
 
 
-def test_without_usable_formulas_nothing_is_predicted(predictor):
+def test_without_usable_formulas_no_ensemble_is_asked(lake):
+    row = {"model_id": "m1", "features": ["magpie_v1"], "property": "refractive_index"}
+    predictor = Predictor(lake, get_ensemble("refractive_index"), row, SimpleNamespace())  # it has no `predict`
     assert predictor.predict([]) == []
-    predictor._ensemble = SimpleNamespace()  # would fail if it were used
-    assert [each.value is None or math.isnan(each.value) for each in predictor.predict(["?"], explain=True)] == [True]
+    (result,) = predictor.predict(["?"], explain=True)
+    assert math.isnan(result.value)
+    assert result.reason
 
 
 def test_a_store_without_a_model_is_an_input_error(lake):
