@@ -20,7 +20,7 @@ from matstrata.pipelines.cli.dataset import dataset
 from matstrata.pipelines.cli.features import features
 from matstrata.pipelines.cli.migrate import migrate
 from matstrata.pipelines.cli.models import models
-from matstrata.pipelines.cli.options import CONTEXT, AsJson, Wide
+from matstrata.pipelines.cli.options import CONTEXT, AsJson, Wide, reflow_help
 from matstrata.pipelines.cli.releases import release
 from matstrata.pipelines.cli.sources import sources
 from matstrata.pipelines.cli.stats import stats
@@ -60,7 +60,7 @@ def run(
     properties: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PROPERTY]...", help="Which properties to build, e.g. band_gap.  [default: refractive_index]"
+            metavar="PROPERTY", help="Which properties to build, e.g. band_gap.", show_default="refractive_index"
         ),
     ] = None,
 ) -> None:
@@ -88,7 +88,7 @@ def run(
 @app.command()
 def refresh(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which sources.  [default: all]")
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Which sources.", show_default="all")
     ] = None,
 ) -> None:
     """Bring sources up to date: what has not changed is not read, and only what differs is written.
@@ -136,7 +136,7 @@ def conflicts(
 def cite(
     subjects: Annotated[
         list[str],
-        typer.Argument(metavar="SUBJECT...", help="Sources, training sets, models (ids or beginnings), properties."),
+        typer.Argument(metavar="SUBJECT", help="Sources, training sets, models (ids or beginnings), properties."),
     ],
 ) -> None:
     """Print BibTeX for whatever was used: sources, a training set, a model, the predictions of a property."""
@@ -149,7 +149,7 @@ def cite(
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(metavar="[SQL]", help="One reading statement, e.g. 'SHOW ALL TABLES'.  [default: a prompt]"),
+        typer.Argument(metavar="SQL", help="One reading statement, e.g. 'SHOW ALL TABLES'.", show_default="a prompt"),
     ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="How to print the result.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
@@ -196,7 +196,7 @@ def sql(
 @app.command()
 def predict(
     formulas: Annotated[
-        list[str], typer.Argument(metavar="FORMULA...", help="Compositions, e.g. GaN 'Ag0.5Pb1.75GeSe4'.")
+        list[str], typer.Argument(metavar="FORMULA", help="Compositions, e.g. GaN 'Ag0.5Pb1.75GeSe4'.")
     ],
     property: Annotated[
         str | None,
@@ -238,7 +238,7 @@ def status(*, wide: Wide = False, as_json: AsJson = False) -> None:
 @app.command()
 def docs(
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="Which source's page.  [default: the index of all]")
+        str | None, typer.Argument(metavar="SOURCE", help="Which source's page.", show_default="the index of all")
     ] = None,
     *,
     browser: Annotated[
@@ -272,3 +272,4 @@ def ui(
 
 app.command()(stats)
 app.command()(migrate)
+reflow_help(app)

@@ -35,7 +35,8 @@ def benchmark(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split by grouped_kfold, chemical_system or cluster (each left out in turn).  [default: as published]"
+            help="Split by grouped_kfold, chemical_system or cluster (each left out in turn).",
+            show_default="as published",
         ),
     ] = None,
     *,

@@ -46,7 +46,10 @@ def build(
     features: Annotated[
         list[str] | None,
         typer.Option(
-            "--features", "-f", help="A feature set, 'magpie' or 'magpie_v1'; repeat it for more.  [default: magpie]"
+            "--features",
+            "-f",
+            help="A feature set, 'magpie' or 'magpie_v1'; repeat it for more.",
+            show_default="magpie",
         ),
     ] = None,
     source: Annotated[
@@ -120,7 +123,9 @@ def show(identifier: Identifier, *, wide: Wide = False, as_json: AsJson = False)
 @dataset.command()
 def export(
     identifier: Identifier,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A new folder.  [default: the name]")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder.", show_default="the name")
+    ] = None,
     format: Annotated[DataFormat, typer.Option("--format", help="How to write the data.")] = DataFormat.PARQUET,
 ) -> None:
     """Write a dataset to a folder: data, manifest, Croissant metadata (croissant.json), CITATION.bib and .cff."""

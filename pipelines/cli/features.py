@@ -16,7 +16,7 @@ from matstrata.pipelines.cli.tables import print_grid, print_rows
 features = group("Feature sets: versioned descriptors of materials and structures, each computed once.")
 
 SetNames = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Which feature sets, e.g. magpie.  [default: all]")
+    list[str] | None, typer.Argument(metavar="NAME", help="Which feature sets, e.g. magpie.", show_default="all")
 ]
 SetName = Annotated[str, typer.Argument(metavar="NAME", help="A feature set, or one version of it: magpie_v1.")]
 

@@ -21,7 +21,7 @@ ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="Id of a model, or
 
 @models.command("list")
 def list_(
-    property: Annotated[str | None, typer.Argument(metavar="[PROPERTY]", help="Only models of this.")] = None,
+    property: Annotated[str | None, typer.Argument(metavar="PROPERTY", help="Only models of this.")] = None,
     *,
     wide: Wide = False,
     as_json: AsJson = False,

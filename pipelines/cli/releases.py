@@ -24,7 +24,7 @@ Moment = "A release, the number of a snapshot, or a time such as 2026-11-23T09:0
 @release.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Begins with a letter, e.g. 2026.1 is written v2026.1.")],
-    snapshot: Annotated[int | None, typer.Option(min=0, help="Which snapshot.  [default: the newest]")] = None,
+    snapshot: Annotated[int | None, typer.Option(min=0, help="Which snapshot.", show_default="the newest")] = None,
     note: Annotated[str | None, typer.Option(help="What it is for.")] = None,
     *,
     as_json: AsJson = False,

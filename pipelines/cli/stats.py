@@ -16,11 +16,12 @@ from matstrata.pipelines.cli.tables import print_grid
 
 def stats(
     subject: Annotated[
-        str | None, typer.Argument(metavar="[SUBJECT]", help="A feature set's version (magpie_v1) or a source.  [all]")
+        str | None,
+        typer.Argument(metavar="SUBJECT", help="A feature set's version (magpie_v1) or a source.", show_default="all"),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", help="Compare with this snapshot, release or time.  [default: the last release]"),
+        typer.Option("--since", help="Compare with this snapshot, release or time.", show_default="the last release"),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many columns to print.")] = 20,
     *,

@@ -117,7 +117,7 @@ def restore(
     backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="A folder that 'matstrata backup' made.")],
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="Folder of the store, empty or new.  [default: MATSTRATA_STORE]"),
+        typer.Option("--to", help="Folder of the store, empty or new.", show_default="MATSTRATA_STORE"),
     ] = None,
     *,
     as_json: AsJson = False,
