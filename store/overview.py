@@ -1,6 +1,6 @@
-"""The catalogue: what a store holds, since when, and what came from what. Counted from the public tables.
+"""The overview of a store: its content, its age and its lineage, counted from the public tables.
 
-Not here: how it is shown (`pipelines.cli.store`, `pipelines.reports`).
+Not here: how it is shown (`pipelines.cli.catalog`, `pipelines.reports.store_page`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import duckdb
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
-from matstrata.store.lake.lake import current_snapshot
+from matstrata.schemas.source_refs import SourceRef
+from matstrata.schemas.tables import feature_label
+from matstrata.store.lake.catalogs import CATALOG
+from matstrata.store.lake.lake import Lake, current_snapshot
 
 Rows = list[dict[str, Any]]
 
@@ -54,63 +57,97 @@ _MODELS = """
 """
 
 
-def catalogue(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """What the store holds as `con` sees it: rows of sources, properties, feature sets, training sets, models.
+def store_overview(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The content of the store as `con` sees it: rows of sources, properties, feature sets, training sets, models.
 
     Returns:
-        These, each a list of rows, with `snapshot`, `snapshots` (how many are kept), `newest_at`, `tables` with their
-        rows, `releases`, and `lineage`: the edges from sources to predictions, as `{from, to, rows}`.
+        These, each a list of rows, with `snapshot`, `snapshots` (the number of them in the store), `newest_at`,
+        `releases`, and `lineage`: the edges from sources to predictions, as `{from, to, rows}`.
     """
-
-    def rows(statement: str) -> Rows:
-        return con.execute(statement).to_arrow_table().to_pylist()
-
-    snapshots = rows("SELECT count(*) AS kept, max(snapshot_time) AS newest_at FROM lake.snapshots()")[0]
-    models = rows(_MODELS)
+    snapshots = _rows(con, f"SELECT count(*) AS number, max(snapshot_time) AS newest_at FROM {CATALOG}.snapshots()")[0]
+    models = _rows(con, _MODELS)
     helpers = {row["model_id"]: _helpers(row.pop("parameters")) for row in models}
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         "snapshot": current_snapshot(con),
-        "snapshots": snapshots["kept"],
+        "snapshots": snapshots["number"],
         "newest_at": snapshots["newest_at"],
-        "releases": rows("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name"),
-        "sources": rows(_SOURCES),
-        "properties": [row | _vocabulary(row["property"]) for row in rows(_PROPERTIES)],
-        "feature_sets": rows(_FEATURE_SETS),
-        "training_sets": rows(_TRAINING_SETS),
+        "releases": _rows(con, "SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name"),
+        "sources": _rows(con, _SOURCES),
+        "properties": [row | _vocabulary(row["property"]) for row in _rows(con, _PROPERTIES)],
+        "feature_sets": _rows(con, _FEATURE_SETS),
+        "training_sets": _rows(con, _TRAINING_SETS),
         "models": models,
     }
-    return found | {"lineage": _lineage(con, found, helpers)}
+    return content | {"lineage": _lineage(con, content, helpers)}
+
+
+def summarize(lake: Lake) -> dict[str, Any]:
+    """A store in a few numbers: sources, feature sets, serving models, the last commits; `exists` is false without it.
+
+    Returns:
+        `store` (its address), `exists`, and of an existing store `snapshot`, `materials`, `observations`, and rows of
+        `sources`, `feature_sets`, `models`, `commits`.
+    """
+    if not lake.exists():
+        return {"store": lake.address, "exists": False}
+    with lake.reader() as con:
+        return {
+            "store": lake.address,
+            "exists": True,
+            "snapshot": current_snapshot(con),
+            "materials": _rows(con, "SELECT count(*) AS n FROM materials")[0]["n"],
+            "observations": _rows(con, "SELECT count(*) AS n FROM observations")[0]["n"],
+            "sources": _rows(
+                con,
+                "SELECT source, kind, rows_in, rows_accepted, rows_rejected, refreshed_at FROM sources ORDER BY source",
+            ),
+            "feature_sets": _rows(
+                con, "SELECT name, version, rows, created_at FROM feature_sets ORDER BY name, version"
+            ),
+            "models": _rows(
+                con, "SELECT property, source, model_id, created_at FROM models WHERE serving ORDER BY property, source"
+            ),
+            "commits": _rows(
+                con,
+                f"SELECT snapshot_id, snapshot_time, author, commit_message FROM {CATALOG}.snapshots() "
+                "ORDER BY snapshot_id DESC LIMIT 5",
+            ),
+        }
+
+
+def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> Rows:
+    return con.execute(statement).to_arrow_table().to_pylist()
 
 
 def _vocabulary(name: str) -> dict[str, str | None]:
     try:
         declared = get_property(name)
-    except InputError:  # an older or newer version knew it
+    except InputError:  # of an older or newer version's vocabulary
         return {"title": name, "definition": None}
     return {"title": declared.title, "definition": declared.definition}
 
 
 def _helpers(parameters: str | None) -> dict[str, str]:
-    """The models that an ensemble asks, by source."""
+    """The models whose predictions an ensemble takes, by source."""
     return dict(json.loads(parameters or "{}").get("helpers", {}))
 
 
-def _lineage(con: duckdb.DuckDBPyConnection, found: dict[str, Any], helpers: dict[str, dict[str, str]]) -> Rows:
-    """The edges source -> observations -> features -> training set -> model -> predictions; only of serving models."""
+def _lineage(con: duckdb.DuckDBPyConnection, content: dict[str, Any], helpers: dict[str, dict[str, str]]) -> Rows:
+    """The edges source -> observations -> features -> training set -> model -> predictions of the serving models."""
     edges: list[tuple[str, str, int]] = []
     counted = con.execute("SELECT source, property, count(*) FROM observations GROUP BY ALL ORDER BY ALL").fetchall()
     for source, property_name, count in counted:
         edges.append((f"source {source}", f"observations {source}/{property_name}", count))
-    rows_of = {f"{row['name']}_v{row['version']}": row["rows"] for row in found["feature_sets"]}
-    sets = {(row["training_set_id"], row["ensemble"]): row for row in found["training_sets"]}
-    for model in found["models"]:
+    rows_of = {feature_label(row["name"], row["version"]): row["rows"] for row in content["feature_sets"]}
+    sets = {(row["training_set_id"], row["ensemble"]): row for row in content["training_sets"]}
+    for model in content["models"]:
         if not model["serving"]:
             continue
         name = f"model {model['model_id']}"
         training_set = sets.get((model["training_set_id"], model["property"]))
         if training_set is not None:
             target = f"training set {training_set['training_set_id'][:12]}"
-            source = training_set["source"].partition(":")[0]
+            source = SourceRef.parse(training_set["source"]).source
             edges += [
                 (f"observations {source}/{property_name}", target, training_set["rows"])
                 for property_name in training_set["properties"]

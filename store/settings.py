@@ -14,19 +14,21 @@ import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from matstrata.store.addresses import public_address
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 Folders = Annotated[tuple[Path, ...], NoDecode]
 
 
 class Settings(BaseSettings):
-    """Where things lie. Each field is the variable `MATSTRATA_<FIELD>`; lists of folders are separated as in PATH."""
+    """The places that Matstrata uses; each field is the variable `MATSTRATA_<FIELD>`, lists separated as in PATH."""
 
     model_config = SettingsConfigDict(env_prefix="MATSTRATA_", frozen=True)
 
     store: Path = Field(default=PROJECT / "warehouse", description="folder of the store")
     catalog: SecretStr | None = Field(default=None, description="PostgreSQL address of a shared store's catalog")
-    data: str | None = Field(default=None, description="where a shared store's files lie: s3://bucket/prefix")
+    data: str | None = Field(default=None, description="place of a shared store's files: s3://bucket/prefix")
     mirror: Folders = Field(default=(), description="folders to look for pinned files in, by SHA-256")
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("matstrata")), description="download cache"
@@ -73,26 +75,25 @@ class AwsSettings(BaseSettings):
 
 def describe(settings: Settings) -> list[dict[str, str]]:
     """One row per setting: variable, value, whether it was set or is the default, meaning; secrets hidden."""
-    shown = [("MATSTRATA", settings), *([("AWS", AwsSettings())] if settings.catalog else [])]
+    groups = [("MATSTRATA", settings), *([("AWS", AwsSettings())] if settings.catalog else [])]
     return [
         {
             "variable": f"{prefix}_{name.upper()}",
-            "value": _shown(name, getattr(group, name)),
+            "value": _public(name, getattr(group, name)),
             "origin": "environment" if name in group.model_fields_set else "default",
             "meaning": field.description or "",
         }
-        for prefix, group in shown
+        for prefix, group in groups
         for name, field in type(group).model_fields.items()
     ]
 
 
-def _shown(name: str, value: Any) -> str:
+def _public(name: str, value: Any) -> str:
+    """A value as people may see it."""
     if value is None:
         return "none"
     if isinstance(value, SecretStr):
         if name != "catalog":
             return "hidden"
-        from matstrata.store.lake.catalogs import public_address  # deferred: 0.3 s, DuckDB
-
         return public_address(value.get_secret_value())
     return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)

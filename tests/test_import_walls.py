@@ -90,7 +90,13 @@ def test_each_package_has_its_place_in_the_layers() -> None:
     contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    layered = {name for contract in contracts for layer in contract.get("layers", ()) for name in layer.split(" | ")}
+    layered = {
+        f"{container}.{name}" if container else name
+        for contract in contracts
+        for container in contract.get("containers", [""])
+        for layer in contract.get("layers", ())
+        for name in layer.split(" | ")
+    }
     parents = [PROJECT / "store", PROJECT / "pipelines"]
     packages = [f"{parent.name}.{path.parent.name}" for parent in parents for path in parent.glob("*/__init__.py")]
     assert len(packages) > 12

@@ -80,7 +80,7 @@ def print_conflicts(
     console: Console, property: str, threshold: float, rows: Sequence[Mapping[str, Any]], limit: int, *, wide: bool
 ) -> None:
     """Print the pairs of labels that contradict each other the most, and how many there are in all."""
-    from matstrata.store.lake.views import TIMES
+    from matstrata.store.lake.views import CONFLICT_FACTOR
 
     print_rows(
         console,
@@ -91,8 +91,8 @@ def print_conflicts(
     )
     console.print(
         f"{len(rows):,} pairs of labels of {property} contradict each other: "
-        f"{sum(row['difference'] > threshold for row in rows):,} differ by more than {threshold:.3g}, {TIMES:g} times "
-        "the scatter of repeated measurements; the remark explains the rest."
+        f"{sum(row['difference'] > threshold for row in rows):,} differ by more than {threshold:.3g}, "
+        f"{CONFLICT_FACTOR:g} times the scatter of repeated measurements; the remark explains the rest."
     )
 
 

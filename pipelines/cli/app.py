@@ -225,10 +225,10 @@ def predict(
 def status(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """Show the settings and where they come from, and what the store holds."""
     from matstrata.pipelines.cli.answers import print_status
+    from matstrata.store.overview import summarize
     from matstrata.store.settings import Settings, describe
-    from matstrata.store.status import summarise
 
-    settings, held = describe(Settings()), summarise(get_lake())
+    settings, held = describe(Settings()), summarize(get_lake())
     if as_json:
         print_json({"settings": settings, **held})
         return

@@ -63,13 +63,13 @@ def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
 @release.command()
 def show(name: ReleaseName, *, wide: Wide = False, as_json: AsJson = False) -> None:
     """Show a release: its snapshot, and what the store held then."""
-    from matstrata.store.overview import catalogue
+    from matstrata.store.overview import store_overview
     from matstrata.store.upkeep.releases import get_release
 
     lake = get_lake()
     named = get_release(lake, name)
     with lake.reader(named.snapshot) as con:
-        held = catalogue(con)
+        held = store_overview(con)
     if as_json:
         print_json({"release": asdict(named), "holds": held})
         return

@@ -25,9 +25,9 @@ ContractFile = Annotated[Path, typer.Argument(metavar="CONTRACT", help="The cont
 def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
     """List all contracts, and what the store holds of each."""
     from matstrata.pipelines.ingest.sources import contracts
-    from matstrata.store.status import summarise
+    from matstrata.store.overview import summarize
 
-    held = {row["source"]: row for row in summarise(get_lake()).get("sources", [])}
+    held = {row["source"]: row for row in summarize(get_lake()).get("sources", [])}
     rows = [
         {
             "source": contract.source,

@@ -33,7 +33,7 @@ def catalog(
     from matstrata.pipelines.cli.catalog import print_catalog
     from matstrata.pipelines.ingest.sources import contracts
     from matstrata.pipelines.reports.store_page import freshness_hours, write_store_page
-    from matstrata.store.overview import catalogue
+    from matstrata.store.overview import store_overview
 
     lake = get_lake()
     if page:
@@ -42,7 +42,7 @@ def catalog(
         open_page(written)
         return
     with lake.reader() as con:
-        overview = catalogue(con)
+        overview = store_overview(con)
     if as_json:
         print_json(overview)
         return

@@ -35,7 +35,8 @@ from matstrata.schemas.source_refs import SourceRef
 from matstrata.schemas.tables import TABLES
 from matstrata.schemas.terms import Kind
 from matstrata.store import models
-from matstrata.store.datasets.training_sets import TrainingSet, freeze, select
+from matstrata.store.datasets.frozen import freeze
+from matstrata.store.datasets.training_sets import TrainingSet, select
 from matstrata.store.lake.lake import Lake, newest_change
 from matstrata.store.lake.signatures import code_signature, signature
 from matstrata.store.lake.sql import literals

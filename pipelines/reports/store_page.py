@@ -14,7 +14,7 @@ from matstrata.schemas.errors import WorkError
 from matstrata.schemas.units import NO_UNIT
 from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
-from matstrata.store.overview import catalogue
+from matstrata.store.overview import store_overview
 
 
 def freshness_hours(contracts: Iterable[Contract]) -> Mapping[str, float]:
@@ -44,7 +44,7 @@ def write_store_page(lake: Lake, fresh_for: Mapping[str, float]) -> Path:
     from matstrata.pipelines.reports.html import render_plain  # deferred: 0.1 s
 
     with lake.reader() as con:
-        overview = catalogue(con)
+        overview = store_overview(con)
     due = {
         row["source"]: row["refreshed_at"] + timedelta(hours=fresh_for[row["source"]])
         for row in overview["sources"]

@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from matstrata.schemas.errors import InputError
+from matstrata.schemas.source_refs import SourceRef
+from matstrata.schemas.terms import Kind
 from matstrata.store.datasets.training_sets import TrainingSet
 from matstrata.store.features.retrieval import FeatureTables, choose, features_of_labelled, listed
 from matstrata.store.lake.lake import current_snapshot
-
-KINDS = ("experiment", "computation")
+from matstrata.store.lake.sql import literal, literals
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a training set is made of; None means all there are."""
+    """The content of a training set; None means all that the store has."""
 
     property: str
     features: tuple[str, ...]
@@ -39,34 +40,40 @@ class Request:
         sources: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> Request:
-        """From any sequences.
+        """Make a request from any sequences.
 
         Raises:
-            InputError: one of them is a text.
+            InputError: One of them is a text.
         """
-        chosen = {"sources": sources, "kinds": kinds}
-        given = [None if words is None else listed(what, words) for what, words in chosen.items()]
-        return cls(property, listed("features", features), *given)
+        return cls(
+            property,
+            listed("features", features),
+            None if sources is None else listed("sources", sources),
+            None if kinds is None else listed("kinds", kinds),
+        )
 
 
 def select_labelled(con: duckdb.DuckDBPyConnection, root: Path | None, request: Request) -> TrainingSet:
-    """The training set that is asked for, as `con` sees the store that has its folder in `root`.
-
-    Without `root` the features are read from the tables themselves and never from mapped copies of them.
+    """The requested training set.
 
     Columns: material_id, group_id, chemical_system, source, kind, method, the property, the descriptors, and `reason`,
     null where every feature set describes the material. Ordered by the keys.
 
+    Args:
+        con: A reader of the store.
+        root: The folder of the store, for its memory-mapped caches of feature tables; None to read the tables only.
+        request: What to select.
+
     Raises:
-        InputError: no such property, source, kind or feature set; or no labels.
+        InputError: There is no such property, source, kind or feature set; or there are no labels.
     """
     chosen = choose(con, request.features)
     if chosen.key != "material_id":
-        raise InputError(f"{', '.join(chosen.labels)} describe no materials, and labels are of materials")
+        raise InputError(f"{', '.join(chosen.labels)} do not describe materials, and only materials have labels")
     labels = con.sql(  # a relation is filled by all threads
         "SELECT l.material_id, m.group_id, m.chemical_system, l.source, l.kind, l.method, l.value "
         "FROM labels l LEFT JOIN materials m USING (material_id) WHERE "
-        f"{_wanted(con, request)} ORDER BY l.material_id, l.source, l.kind, l.method"
+        f"{_condition(con, request)} ORDER BY l.material_id, l.source, l.kind, l.method"
     ).to_arrow_table()
     if not labels.num_rows:
         raise InputError(_why_none(con, request))
@@ -83,22 +90,22 @@ def select_labelled(con: duckdb.DuckDBPyConnection, root: Path | None, request: 
     )
 
 
-def _wanted(con: duckdb.DuckDBPyConnection, request: Request) -> str:
-    """The condition on labels, in literals: binding would import pandas (0.5 s)."""
-    conditions = [f"l.property = {_literal(request.property)}"]
+def _condition(con: duckdb.DuckDBPyConnection, request: Request) -> str:
+    """The SQL condition on labels, in literals: binding would import pandas (0.5 s)."""
+    conditions = [f"l.property = {literal(request.property)}"]
     if request.kinds is not None:
-        if strange := set(request.kinds) - set(KINDS):
-            raise InputError(f"unknown kind {', '.join(sorted(strange))}; there are: {', '.join(KINDS)}")
-        conditions.append(_among("l.kind", request.kinds))
+        if unknown := set(request.kinds) - set(Kind):
+            raise InputError(f"unknown kind {', '.join(sorted(unknown))}; there are: {', '.join(Kind)}")
+        conditions.append(f"l.kind IN ({literals(request.kinds)})" if request.kinds else "false")
     if request.sources is not None:
-        parts = [source.partition(":") for source in request.sources]
-        known = {name for (name,) in con.execute("SELECT source FROM sources ORDER BY source").fetchall()}
-        if strange := {name for name, *_ in parts} - known:
-            listed = ", ".join(sorted(known)) or "none yet"
-            raise InputError(f"the store holds no source {', '.join(sorted(strange))}; it holds: {listed}")
+        references = [SourceRef.parse(source) for source in request.sources]
+        stored = {name for (name,) in con.execute("SELECT source FROM sources ORDER BY source").fetchall()}
+        if unknown := {reference.source for reference in references} - stored:
+            names = ", ".join(sorted(stored)) or "none yet"
+            raise InputError(f"the store holds no source {', '.join(sorted(unknown))}; it holds: {names}")
         each = [
-            f"(l.source = {_literal(name)}" + (f" AND l.method = {_literal(method)})" if method else ")")
-            for name, _, method in parts
+            f"(l.source = {literal(source)}" + (f" AND l.method = {literal(method)})" if method else ")")
+            for source, method in ((reference.source, reference.method) for reference in references)
         ]
         conditions.append(f"({' OR '.join(each) or 'false'})")
     return " AND ".join(conditions)
@@ -108,17 +115,8 @@ def _why_none(con: duckdb.DuckDBPyConnection, request: Request) -> str:
     from matstrata.schemas.properties import get_property  # deferred: 0.2 s, pydantic
 
     get_property(request.property)
-    found = con.execute(
-        f"SELECT DISTINCT source, kind, method FROM labels WHERE property = {_literal(request.property)} ORDER BY ALL"
+    available = con.execute(
+        f"SELECT DISTINCT source, kind, method FROM labels WHERE property = {literal(request.property)} ORDER BY ALL"
     ).fetchall()
-    listed = "; ".join(f"{source} ({kind}, {method})" for source, kind, method in found)
-    return f"no labels of {request.property} match; the store has: {listed or 'none of it, ingest a source first'}"
-
-
-def _among(column: str, words: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(map(_literal, words))})" if words else "false"
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"
+    names = "; ".join(f"{source} ({kind}, {method})" for source, kind, method in available)
+    return f"no labels of {request.property} match; the store has: {names or 'none of it, ingest a source first'}"

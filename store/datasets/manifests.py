@@ -1,20 +1,20 @@
 """The manifest of a training set: all that is needed to make it again, to check it, and to cite it.
 
-Not here: what it is read for (`store.datasets.named`), nor the forms in which data are published
+Not here: its use (`store.datasets.named`), nor the forms in which data are published
 (`pipelines.serving.publishing`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
-from matstrata.schemas.tables import TABLES, Table
+from matstrata.schemas.source_refs import SourceRef
+from matstrata.schemas.tables import TABLES
+from matstrata.store.datasets.training_sets import TrainingSet
 from matstrata.store.lake.catalogs import CATALOG
-
-if TYPE_CHECKING:
-    from matstrata.store.datasets.training_sets import TrainingSet
+from matstrata.store.lake.sql import literal, literals
 
 FORMAT = "matstrata.training_set/1"
 _SOURCE_FACTS = (
@@ -24,9 +24,16 @@ _SOURCE_FACTS = (
 
 
 def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> dict[str, Any]:
-    """The manifest, from a reader on the snapshot of the training set: nothing in it depends on what came later."""
-    names = sorted(part.partition(":")[0] for part in training_set.source.split(", "))
-    listed = ", ".join(f"'{name}'" for name in names)
+    """The manifest of a training set; nothing in it depends on later snapshots.
+
+    Args:
+        con: A reader on the snapshot of the training set.
+        training_set: The training set.
+
+    Returns:
+        A JSON object in the format `FORMAT`.
+    """
+    sources = sorted(SourceRef.parse(text).source for text in training_set.source.split(", "))
     moment = con.execute(
         f"SELECT epoch_us(snapshot_time) FROM {CATALOG}.snapshots() WHERE snapshot_id = {training_set.snapshot:d}"
     ).fetchone()
@@ -43,10 +50,12 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
         "feature_sets": _rows(
             con,
             "SELECT name || '_v' || version AS label, entity, signature, parameters, len(columns) AS columns "
-            f"FROM feature_sets WHERE list_contains({list(training_set.features)}::VARCHAR[], label) ORDER BY label",
+            f"FROM feature_sets WHERE list_contains([{literals(training_set.features)}]::VARCHAR[], label) "
+            "ORDER BY label",
         ),
         "sources": _rows(
-            con, f"SELECT {', '.join(_SOURCE_FACTS)} FROM sources WHERE source IN ({listed}) ORDER BY source"
+            con,
+            f"SELECT {', '.join(_SOURCE_FACTS)} FROM sources WHERE source IN ({literals(sources)}) ORDER BY source",
         ),
     }
 
@@ -55,23 +64,20 @@ def _columns(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> list[
     from matstrata.schemas.properties import get_property  # deferred: 0.2 s, pydantic
 
     meaning = {"reason": "why descriptors are missing; null where none are"}
-    meaning |= {column.name: column.comment for column in (*_columns_of("observations"), *_columns_of("materials"))}
+    meaning |= {
+        column.name: column.comment for table in ("observations", "materials") for column in TABLES[table].columns
+    }
     for name in training_set.properties:
-        known = get_property(name)
-        meaning[name] = f"{known.definition.strip()} [{known.unit}]"
+        declared = get_property(name)
+        meaning[name] = f"{declared.definition.strip()} [{declared.unit}]"
     for label in training_set.features:
-        found = con.execute(
+        comments = con.execute(
             "SELECT column_name, comment FROM duckdb_columns() "
-            f"WHERE schema_name = 'features' AND table_name = '{label}' AND comment IS NOT NULL"
+            f"WHERE schema_name = 'features' AND table_name = {literal(label)} AND comment IS NOT NULL"
         ).fetchall()
-        meaning |= {name: text for column, text in found for name in (column, f"{label}__{column}")}
+        meaning |= {name: text for column, text in comments for name in (column, f"{label}__{column}")}
     schema = training_set.table.schema
     return [{"name": field.name, "type": str(field.type), "meaning": meaning.get(field.name, "")} for field in schema]
-
-
-def _columns_of(table: str) -> Any:
-    found: Table = TABLES[table]
-    return found.columns
 
 
 def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Datasets: frozen training sets that people name, list, check and make again from their manifest.
 
-Not here: selecting (`store.datasets.labelled`) and freezing (`store.datasets.training_sets`), nor publishing
+Not here: selecting (`store.datasets.labelled`) and freezing (`store.datasets.frozen`), nor publishing
 (`pipelines.serving.publishing`).
 """
 
@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.datasets.frozen import freeze, read_frozen
 from matstrata.store.datasets.labelled import Request, select_labelled
 from matstrata.store.datasets.manifests import FORMAT
-from matstrata.store.datasets.training_sets import TrainingSet, content_hash, freeze, read_frozen, select
+from matstrata.store.datasets.training_sets import TrainingSet, content_hash, select
 from matstrata.store.lake.as_of import AsOf, resolve_as_of
 from matstrata.store.lake.lake import Lake
 
@@ -27,7 +28,7 @@ _NAME = re.compile(r"(?![.\s-])[^/\\\x00-\x1f]{1,60}")  # it also names the fold
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What became of a frozen training set. `file` and `rebuilt`: identical, or in a few words what is wrong."""
+    """The check of a frozen training set. `file` and `rebuilt` are 'identical', or say what is wrong."""
 
     training_set_id: str
     snapshot: int
@@ -38,7 +39,7 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        """Whether both the file and what the store makes anew are what was frozen."""
+        """Whether both the file and the set made again from the store are what was frozen."""
         return self.file == self.rebuilt == "identical"
 
 
@@ -46,11 +47,11 @@ def build(lake: Lake, name: str, request: Request, as_of: AsOf = None) -> Traini
     """Select a training set and freeze it under a name; the same request and data twice are one set.
 
     Raises:
-        InputError: nothing matches, or the name would pass for something else.
+        InputError: Nothing matches, or the name can't name a dataset.
     """
     if not _NAME.fullmatch(name) or name.endswith(".json"):
         raise InputError(
-            f"{name[:70]!r} is no good name for a dataset: take 1 to 60 characters on one line without '/', not "
+            f"{name[:70]!r} can't name a dataset: use 1 to 60 characters on one line without '/', not "
             "beginning with a space, dot or dash, nor ending with '.json'"
         )
     with lake.reader(resolve_as_of(lake, as_of)) as con:
@@ -72,57 +73,62 @@ def listing(lake: Lake) -> list[dict[str, Any]]:
         )
 
 
-def manifest(lake: Lake, thing: str) -> dict[str, Any]:
-    """The manifest of a frozen set: by name, by id or its beginning, or as a file written by an export.
+def manifest(lake: Lake, reference: str) -> dict[str, Any]:
+    """The manifest of a frozen set.
+
+    Args:
+        lake: The store.
+        reference: The name of the set, its id or the beginning of that, or a manifest file that an export wrote.
 
     Raises:
-        InputError: there is no such set or file, or the beginning fits several.
+        InputError: There is no such set or file, or several ids begin so.
     """
-    if thing.endswith(".json"):
-        return _from_file(Path(thing))
+    if reference.endswith(".json"):
+        return _from_file(Path(reference))
     with lake.reader() as con:
-        found = con.execute(
-            "SELECT training_set_id, manifest FROM training_sets WHERE name = $thing "
-            "OR starts_with(training_set_id, $thing) ORDER BY name = $thing DESC NULLS LAST, created_at DESC",
-            {"thing": thing},
+        rows = con.execute(
+            "SELECT training_set_id, manifest FROM training_sets WHERE name = $reference "
+            "OR starts_with(training_set_id, $reference) ORDER BY name = $reference DESC NULLS LAST, created_at DESC",
+            {"reference": reference},
         ).fetchall()
-        named = con.execute("SELECT count(*) FROM training_sets WHERE name = ?", [thing]).fetchone()
-    ids = dict.fromkeys(identity for identity, _ in found)
+        named = con.execute("SELECT count(*) FROM training_sets WHERE name = ?", [reference]).fetchone()
+    ids = dict.fromkeys(identity for identity, _ in rows)
     if not ids:
-        raise InputError(f"no dataset {thing!r} in the store; 'matstrata dataset list' shows what there is")
+        raise InputError(f"no dataset {reference!r} in the store; 'matstrata dataset list' shows its datasets")
     assert named is not None
     if not named[0] and len(ids) > 1:
-        raise InputError(f"{thing!r} is the beginning of {len(ids)} ids: {', '.join(ids)}; give more of it")
-    if found[0][1] is None:
+        raise InputError(f"{len(ids)} ids begin with {reference!r}: {', '.join(ids)}; give more characters")
+    if rows[0][1] is None:
         raise InputError(
-            f"{thing!r} was frozen before manifests were kept; build it anew with 'matstrata dataset build'"
+            f"{reference!r} was frozen by a version that wrote no manifests; "
+            "build it again with 'matstrata dataset build'"
         )
-    return dict(json.loads(found[0][1]))
+    return dict(json.loads(rows[0][1]))
 
 
 def load(lake: Lake, manifest: Mapping[str, Any]) -> pa.Table:
-    """The frozen table; where its file is lost or damaged, made anew from the manifest.
+    """The frozen table; where its file is lost or damaged, made again from the manifest.
 
     Raises:
-        WorkError: the file is lost, and the store gives something else now.
+        WorkError: The file is lost or damaged, and the store gives a different table now.
     """
     frozen = read_frozen(lake, manifest["training_set_id"], manifest["file_sha256"])
     if isinstance(frozen, pa.Table):
         return frozen
-    anew = rebuild(lake, manifest)
-    if anew.content_sha256 != manifest["content_sha256"]:
+    rebuilt = rebuild(lake, manifest)
+    if rebuilt.content_sha256 != manifest["content_sha256"]:
         raise WorkError(
             f"the file of training set {manifest['training_set_id'][:12]} is {frozen}, and the store gives "
-            f"{anew.content_sha256[:12]} where {manifest['content_sha256'][:12]} was frozen; restore a backup"
+            f"{rebuilt.content_sha256[:12]} where {manifest['content_sha256'][:12]} was frozen; restore a backup"
         )
-    return anew.table
+    return rebuilt.table
 
 
 def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
-    """The training set made anew from the store as it was on the manifest's snapshot.
+    """The training set made again from the store as of the manifest's snapshot.
 
     Raises:
-        InputError: the store has no such snapshot any more, or holds nothing of the kind on it.
+        InputError: The store has no such snapshot any more, or nothing on it matches.
     """
     request = manifest["request"]
     with lake.reader(resolve_as_of(lake, manifest["snapshot"])) as con:
@@ -132,25 +138,25 @@ def rebuild(lake: Lake, manifest: Mapping[str, Any]) -> TrainingSet:
 
 
 def verify(lake: Lake, manifest: Mapping[str, Any]) -> Verified:
-    """Hold the frozen file, and the set made anew from the store, against the manifest."""
-    wanted = manifest["content_sha256"]
+    """Compare the frozen file, and the set made again from the store, with the manifest."""
+    content_sha256 = manifest["content_sha256"]
     frozen = read_frozen(lake, manifest["training_set_id"], manifest["file_sha256"])
     if isinstance(frozen, pa.Table):
-        file = "identical" if content_hash(frozen).hex() == wanted else "different"
+        file = "identical" if content_hash(frozen).hex() == content_sha256 else "different"
     else:
         file = frozen
     try:
-        rebuilt = "identical" if rebuild(lake, manifest).content_sha256 == wanted else "different"
+        rebuilt = "identical" if rebuild(lake, manifest).content_sha256 == content_sha256 else "different"
     except InputError as error:
         rebuilt = str(error)
-    return Verified(manifest["training_set_id"], manifest["snapshot"], manifest["rows"], wanted, file, rebuilt)
+    return Verified(manifest["training_set_id"], manifest["snapshot"], manifest["rows"], content_sha256, file, rebuilt)
 
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} can't be read as a manifest: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise InputError(f"{file} is no manifest of a training set: it lacks the format {FORMAT!r}")
-    return found
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{file} is not a manifest of a training set: it lacks the format {FORMAT!r}")
+    return content

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES, Column, feature_label
 from matstrata.store.features.decoded import decoded
-from matstrata.store.lake.lake import Lake, Transaction, create_column_comment, current_snapshot
+from matstrata.store.lake.lake import Lake, Transaction, current_snapshot
 from matstrata.store.lake.signatures import code_signature, file_sha256, signature
 from matstrata.store.lake.sql import identifier, literal
+from matstrata.store.lake.tables import create_column_comment
 from matstrata.store.records.statistics import of_features, record
 
 log = logging.getLogger("matstrata.features")

@@ -1,4 +1,4 @@
-"""What 'as of' may mean: a snapshot's number, a moment, or the name of a release; each becomes a snapshot.
+"""The meanings of 'as of': a snapshot's number, a moment, or the name of a release; each becomes a snapshot.
 
 Not here: making releases, or reading at a snapshot (`Lake.reader`).
 """
@@ -19,14 +19,14 @@ AsOf = int | str | date | datetime | None
 
 
 def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
-    """The snapshot that is meant; None means the newest.
+    """The number of the snapshot that `as_of` means; None means the newest.
 
     A text is the name of a release, else a snapshot's number, else a moment in ISO 8601. A moment means the last
     snapshot at or before it, and is UTC where it has no time zone; a date means its first moment.
 
     Raises:
-        InputError: no such snapshot or release; the moment lies before the first snapshot, or among states that
-            maintenance has removed, so that what was known then can't be told.
+        InputError: There is no such snapshot or release; or the moment is before the first snapshot, or among states
+            that maintenance has removed.
     """
     meant: Any = int(as_of) if isinstance(as_of, Integral) else as_of  # NumPy's integers too
     if meant is not None and not isinstance(meant, int | str | date):
@@ -36,13 +36,13 @@ def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
             meant = _meaning(con, meant)
         if isinstance(meant, date):
             return _at(con, meant if isinstance(meant, datetime) else datetime.combine(meant, time()))
-        found = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY snapshot_id").fetchall()
-    known = [row[0] for row in found]
+        rows = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots() ORDER BY snapshot_id").fetchall()
+    snapshots = [row[0] for row in rows]
     if meant is None:
-        return known[-1]
-    if meant not in known:
-        what = "has expired" if 0 <= meant < known[-1] else f"does not exist; the newest is {known[-1]}"
-        raise InputError(f"snapshot {meant} {what}")
+        return snapshots[-1]
+    if meant not in snapshots:
+        reason = "has expired" if 0 <= meant < snapshots[-1] else f"does not exist; the newest is {snapshots[-1]}"
+        raise InputError(f"snapshot {meant} {reason}")
     return int(meant)
 
 
@@ -57,25 +57,25 @@ def _meaning(con: duckdb.DuckDBPyConnection, text: str) -> int | datetime:
     except ValueError:
         listed = ", ".join(releases) or "none yet"
         raise InputError(
-            f"{text!r} is no release (there are: {listed}), no snapshot's number and no time like 2026-05-31T12:00Z"
+            f"{text!r} is not a release (there are: {listed}), a snapshot's number or a time such as 2026-05-31T12:00Z"
         ) from None
 
 
 def _at(con: duckdb.DuckDBPyConnection, moment: datetime) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    found = con.execute(
+    rows = con.execute(
         f"SELECT snapshot_id, epoch_us(snapshot_time) FROM {CATALOG}.snapshots() ORDER BY snapshot_id"
     ).fetchall()
     microseconds = round(moment.timestamp() * 1_000_000)
-    before = [snapshot for snapshot, time in found if time <= microseconds]
-    after = [snapshot for snapshot, time in found if time > microseconds]
+    before = [snapshot for snapshot, time in rows if time <= microseconds]
+    after = [snapshot for snapshot, time in rows if time > microseconds]
     if not before:
-        first = datetime.fromtimestamp(found[0][1] / 1_000_000, UTC)
+        first = datetime.fromtimestamp(rows[0][1] / 1_000_000, UTC)
         raise InputError(f"the store begins at {first:%Y-%m-%dT%H:%M:%SZ}, after {moment.isoformat()}")
     if after and after[0] != before[-1] + 1:
         raise InputError(
-            f"the states between the snapshots {before[-1]} and {after[0]} have expired, and {moment.isoformat()} lies "
-            f"among them; name one of the two, or a release"
+            f"the states between the snapshots {before[-1]} and {after[0]} have expired, and {moment.isoformat()} is "
+            f"among them; give one of these two, or a release"
         )
     return before[-1]

@@ -1,7 +1,7 @@
-"""Where the DuckLake catalog lies: in the embedded store's SQLite file, or in a PostgreSQL that several machines share.
+"""The DuckLake catalog: a SQLite file in the embedded store, or a PostgreSQL database that several machines share.
 
-A catalog knows how DuckDB attaches it, whether a store is there, and what holds off other writers. Not here: Parquet
-and other files (`store.lake.files`), nor what is written (`store.lake.lake`).
+A catalog knows how DuckDB attaches it, whether it exists, and how to hold off the writers of other machines. Not here:
+its address (`store.addresses`), Parquet and other files (`store.lake.files`), nor what is written (`store.lake.lake`).
 """
 
 from __future__ import annotations
@@ -21,37 +21,39 @@ from typing import TYPE_CHECKING, Protocol
 import duckdb
 
 from matstrata.schemas.errors import InputError, WorkError
-from matstrata.store.lake.extensions import escaped
+from matstrata.store.addresses import address_parts, public_address
+from matstrata.store.lake.files import DATA
+from matstrata.store.lake.sql import literal
 
 if TYPE_CHECKING:
     import psycopg
 
 CATALOG = "lake"
-_LOCK = 0x4D617453  # "MatS": the advisory lock of a database's one store
+_ADVISORY_LOCK = 0x4D617453  # "MatS": the lock of a database's one store
 _NO_INLINING = "DATA_INLINING_ROW_LIMIT 0"  # rows in the catalog break time travel (decision 11)
-_TRIES = 20  # to copy a catalog that others write to
-_KEY = "catalog"  # name of the secret in memory
+_COPY_ATTEMPTS = 20  # for a catalog that other processes write to
+_CREDENTIALS = "catalog"  # name of DuckDB's secret in memory
 
 
 class Catalog(Protocol):
-    """What the lake asks of a catalog."""
+    """What the lake needs of a catalog."""
 
     @property
     def address(self) -> str:
-        """For people: without a password."""
+        """The address that people may see: without a password."""
 
     @property
     def extension(self) -> str:
         """The DuckDB extension that reads it."""
 
     def identity(self) -> Hashable | None:
-        """Which catalog is there now: another one in the same place is another; None where there is none."""
+        """The identity of the present catalog, not shared by another one in the same place; None without a catalog."""
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
-        """Attach the lake whose Parquet files lie in `data`."""
+        """Attach the lake whose Parquet files are in `data`."""
 
     def statement(self, data: str, options: str) -> str:
-        """The SQL by which any DuckDB client attaches the lake; it brings its own keys."""
+        """The SQL by which any DuckDB client attaches the lake, with credentials of its own."""
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
         """Attach the lake to write to it."""
@@ -72,7 +74,7 @@ class SqliteCatalog:
 
     @property
     def address(self) -> str:
-        """For people."""
+        """The folder of the store."""
         return str(self.file.parent)
 
     def identity(self) -> Hashable | None:
@@ -80,55 +82,58 @@ class SqliteCatalog:
         return self.file.stat().st_ino if self.file.exists() else None
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
-        """Attach the lake as it lies now: it may have been moved or copied, whatever path its catalog recalls.
+        """Attach the lake in its present folder: it may have been moved or copied since the catalog recorded its path.
 
         Raises:
-            WorkError: its folder can't be written, and others write to it too fast to be copied.
+            WorkError: The folder is read-only here, and the catalog changes too fast to be copied.
         """
-        there = SqliteCatalog(readable(self.file)) if "READ_ONLY" in options else self
-        con.execute(there.statement(data, f"META_BUSY_TIMEOUT 60000, {_NO_INLINING}, {options}"))
+        catalog = SqliteCatalog(readable(self.file)) if "READ_ONLY" in options else self
+        con.execute(catalog.statement(data, f"META_BUSY_TIMEOUT 60000, {_NO_INLINING}, {options}"))
 
     def statement(self, data: str, options: str) -> str:
         """The SQL that attaches the lake."""
         return (
-            f"ATTACH 'ducklake:sqlite:{escaped(self.file.as_posix())}' AS {CATALOG} "
-            f"(DATA_PATH '{escaped(data)}', OVERRIDE_DATA_PATH true, {options})"
+            f"ATTACH {literal(f'ducklake:sqlite:{self.file.as_posix()}')} AS {CATALOG} "
+            f"(DATA_PATH {literal(data)}, OVERRIDE_DATA_PATH true, {options})"
         )
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
-        """Readers go on beside a writer in SQLite's WAL mode."""
+        """Attach the lake to write to it, in SQLite's WAL mode: readers and a writer don't block each other."""
         self.attach(con, data, "META_JOURNAL_MODE 'WAL'")
 
     def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
-        """As a SQLite database."""
-        con.execute(f"ATTACH '{escaped(readable(self.file).as_posix())}' AS {name} (TYPE sqlite)")
+        """Attach the catalog as a SQLite database."""
+        con.execute(f"ATTACH {literal(readable(self.file).as_posix())} AS {name} (TYPE sqlite)")
 
     @contextmanager
-    def locked(self, timeout: float) -> Iterator[None]:  # noqa: ARG002 (the lake's file lock is all it takes)
-        """The store's own file lock holds off all writers there can be."""
+    def locked(self, timeout: float) -> Iterator[None]:  # noqa: ARG002 (the lake's file lock suffices)
+        """Do nothing: an embedded store's file lock holds off all its writers."""
         yield
 
 
 def readable(file: Path) -> Path:
-    """A SQLite file that can be opened: itself, or where its folder can't be written a copy, kept until the end.
+    """A SQLite file that can be opened: itself, or where its folder is read-only a copy, kept until the process ends.
 
-    SQLite writes beside a file in WAL mode even to read it.
+    Even to read a file in WAL mode, SQLite writes files next to it.
 
     Raises:
-        WorkError: the file can't be copied, or changes all the time.
+        WorkError: The file can't be copied, or keeps changing.
     """
     if not file.exists() or (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)):
         return file
-    for _ in range(_TRIES):
+    for _ in range(_COPY_ATTEMPTS):
         state = _state(file)
         copy = _copy(file, state)
         if _state(file) == state:
             return copy
-    raise WorkError(f"{file.parent} can't be written, and others write to it all the time; try again later")
+    raise WorkError(
+        f"{file.parent} is read-only here, and its catalog changed during each of {_COPY_ATTEMPTS} attempts to "
+        "copy it; try again later"
+    )
 
 
 def _state(file: Path) -> tuple[tuple[str, int, int], ...]:
-    """The file and what SQLite has not yet put into it, by name, time and size."""
+    """Names, times and sizes of the file and of its write-ahead log."""
     parts = [part for part in (file, file.with_name(f"{file.name}-wal")) if part.exists()]
     return tuple((str(part), part.stat().st_mtime_ns, part.stat().st_size) for part in parts)
 
@@ -141,7 +146,9 @@ def _copy(file: Path, state: tuple[tuple[str, int, int], ...]) -> Path:
         for part, _, _ in state:
             shutil.copyfile(part, Path(folder) / Path(part).name)
     except OSError as error:
-        raise WorkError(f"{file.parent} can't be written, so its catalog is copied to be read: {error}") from error
+        raise WorkError(
+            f"{file.parent} is read-only here, and its catalog can't be copied to be read: {error}"
+        ) from error
     return Path(folder) / file.name
 
 
@@ -161,7 +168,7 @@ class PostgresCatalog:
 
     @property
     def address(self) -> str:
-        """For people: the address without its password."""
+        """The address without its password."""
         return public_address(self.url)
 
     def identity(self) -> Hashable | None:
@@ -171,70 +178,70 @@ class PostgresCatalog:
         return row[0] if row else None
 
     def attach(self, con: duckdb.DuckDBPyConnection, data: str, options: str) -> None:
-        """Attach the lake; the data must lie where the catalog says, lest two machines write to two places.
+        """Attach the lake; the data must be where the catalog has them, so that all machines write to one place.
 
         Raises:
-            InputError: the catalog says that the data lie elsewhere.
+            InputError: The catalog has the data in another place.
         """
         address, secret = self._unlock(con)
         try:
             con.execute(
-                f"ATTACH 'ducklake:postgres:{address}' AS {CATALOG} "
-                f"(DATA_PATH '{escaped(data)}', META_{secret}, {_NO_INLINING}, {options})"
+                f"ATTACH {literal(f'ducklake:postgres:{address}')} AS {CATALOG} "
+                f"(DATA_PATH {literal(data)}, META_{secret}, {_NO_INLINING}, {options})"
             )
         except duckdb.Error as error:
             if "does not match existing data path" not in str(error):
                 raise
             raise InputError(
-                f"MATSTRATA_DATA says that the store's files lie in {data.removesuffix('data/')}, but by the catalog "
-                f"{self.address} they lie elsewhere: {str(error).splitlines()[0]}"
+                f"MATSTRATA_DATA gives {data.removesuffix(DATA)} as the place of the store's files, but the catalog "
+                f"{self.address} has them in another: {str(error).splitlines()[0]}"
             ) from error
 
     def statement(self, data: str, options: str) -> str:
-        """The SQL that attaches the lake; the password comes from PGPASSWORD or ~/.pgpass."""
+        """The SQL that attaches the lake; libpq takes the password from PGPASSWORD or ~/.pgpass."""
         from psycopg.conninfo import make_conninfo  # deferred: 0.15 s
 
-        parts = {name: value for name, value in _parts(self.url).items() if name != "password"}
-        address = escaped(make_conninfo("", **parts))
-        return f"ATTACH 'ducklake:postgres:{address}' AS {CATALOG} (DATA_PATH '{escaped(data)}', {options})"
+        parts = {name: value for name, value in address_parts(self.url).items() if name != "password"}
+        address = literal(f"ducklake:postgres:{make_conninfo('', **parts)}")
+        return f"ATTACH {address} AS {CATALOG} (DATA_PATH {literal(data)}, {options})"
 
     def attach_writing(self, con: duckdb.DuckDBPyConnection, data: str) -> None:
-        """As `attach`, making the catalog where there is none."""
+        """Attach the lake to write to it; make the catalog where there is none."""
         self.attach(con, data, "CREATE_IF_NOT_EXISTS true")
 
     def attach_tables(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
-        """As a PostgreSQL database."""
+        """Attach the catalog as a PostgreSQL database."""
         address, secret = self._unlock(con)
-        con.execute(f"ATTACH '{address}' AS {name} (TYPE postgres, {secret})")
+        con.execute(f"ATTACH {literal(address)} AS {name} (TYPE postgres, {secret})")
 
     def _unlock(self, con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
-        """A connection string without the password, quoted for SQL, and the option that brings the password."""
-        from psycopg.conninfo import make_conninfo  # deferred: 0.15 s, which the embedded store does without
+        """A connection string without the password, and the option of ATTACH that adds the password."""
+        from psycopg.conninfo import make_conninfo  # deferred: 0.15 s, which an embedded store saves
 
-        parts = _parts(self.url)
+        parts = address_parts(self.url)
         password = parts.pop("password", None)
-        given = "" if password is None else f", PASSWORD '{escaped(password)}'"
-        con.execute(f"CREATE OR REPLACE SECRET {_KEY} (TYPE postgres{given})")
-        return escaped(make_conninfo("", **parts)), f"SECRET '{_KEY}'"
+        option = "" if password is None else f", PASSWORD {literal(password)}"
+        con.execute(f"CREATE OR REPLACE SECRET {_CREDENTIALS} (TYPE postgres{option})")
+        return make_conninfo("", **parts), f"SECRET '{_CREDENTIALS}'"
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
         """Hold an advisory lock, which dies with its session.
 
         Raises:
-            WorkError: another writer held it too long.
+            WorkError: Another writer held it too long.
         """
         import psycopg  # deferred: 0.15 s
 
         with self._session() as session:
             started = time.monotonic()
-            # the server gives up a vanished machine after a minute, not after its default of two hours
+            # the server gives a vanished machine up after a minute instead of two hours
             session.execute(
                 "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
             )
             session.execute(f"SET lock_timeout = {max(1, round(timeout * 1000))}")
             try:
-                session.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+                session.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
             except psycopg.errors.LockNotAvailable as error:
                 raise WorkError(
                     f"a writer on this or another machine has held {self.address} for "
@@ -248,45 +255,13 @@ class PostgresCatalog:
         from psycopg.conninfo import make_conninfo
 
         try:
-            session = psycopg.connect(make_conninfo("", **_parts(self.url)), autocommit=True, connect_timeout=20)
+            session = psycopg.connect(make_conninfo("", **address_parts(self.url)), autocommit=True, connect_timeout=20)
         except psycopg.OperationalError as error:
             raise WorkError(
-                f"the catalog {self.address} can't be reached: {str(error).strip()}; look at MATSTRATA_CATALOG, "
-                "and whether the password is in it, in PGPASSWORD or in ~/.pgpass"
+                f"the catalog {self.address} can't be reached: {str(error).strip()}; check MATSTRATA_CATALOG, "
+                "and that the password is in it, in PGPASSWORD or in ~/.pgpass"
             ) from error
         try:
             yield session
         finally:
             session.close()
-
-
-def public_address(url: str) -> str:
-    """An address of a catalog as it may be shown: without its password.
-
-    Raises:
-        InputError: it is no such address; the message does not repeat it, since it may hold a password.
-    """
-    parts = _parts(url)
-    user = f"{parts['user']}@" if "user" in parts else ""
-    port = f":{parts['port']}" if "port" in parts else ""
-    return f"postgresql://{user}{parts.get('host', '')}{port}/{parts['dbname']}"
-
-
-def _parts(url: str) -> dict[str, str]:
-    from psycopg import ProgrammingError  # deferred: 0.15 s
-    from psycopg.conninfo import conninfo_to_dict
-
-    wanted = "MATSTRATA_CATALOG must read postgresql://user@host:5432/database"
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise InputError(wanted)
-    try:
-        parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    except ProgrammingError:
-        parts = {}
-    # a password with '/' or '@' in it shifts its rest to where it would be shown
-    whole = {"host", "dbname"} <= parts.keys() and parts.get("port", "1").replace(",", "").isdigit()
-    if not whole or any("@" in parts.get(name, "") for name in ("host", "dbname")):
-        raise InputError(
-            f"{wanted}; special characters of a password are written %40 for @, %2F for / and so on"
-        ) from None
-    return parts

@@ -1,4 +1,7 @@
-"""DuckDB's extensions, loaded from the wheels that carry them: nothing is downloaded at run time."""
+"""DuckDB's extensions, loaded from the wheels that carry them: nothing is downloaded at run time.
+
+Not here: what they attach (`store.lake.catalogs`, `store.lake.files`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from pathlib import Path
 import duckdb
 
 from matstrata.schemas.errors import WorkError
+from matstrata.store.lake.sql import literal
 
 
 def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory DuckDB with these extensions.
+    """A new in-memory DuckDB with these extensions.
 
     Raises:
-        WorkError: an extension's wheel is not installed, or was built for another DuckDB.
+        WorkError: An extension's wheel is not installed, or was built for another DuckDB.
     """
     con = duckdb.connect(
         config={
@@ -27,7 +31,7 @@ def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
     con.execute("SET enable_progress_bar = true")  # for `query_progress`; it prints nothing itself
     con.execute("SET enable_progress_bar_print = false")
     for name in extensions:
-        con.execute(f"LOAD '{extension_file(name)}'")
+        con.execute(f"LOAD {literal(str(extension_file(name)))}")
     return con
 
 
@@ -36,15 +40,10 @@ def extension_file(name: str) -> Path:
     package = f"duckdb_extension_{name}"
     spec = find_spec(package)
     folders = spec.submodule_search_locations if spec else None
-    found = sorted(Path(folders[0]).glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")) if folders else []
-    if not found:
+    files = sorted(Path(folders[0]).glob(f"extensions/v{duckdb.__version__}/*.duckdb_extension")) if folders else []
+    if not files:
         raise WorkError(
             f"DuckDB {duckdb.__version__} needs the wheel {package.replace('_', '-')}=={duckdb.__version__}; "
-            "install the pinned requirements anew"
+            "install the pinned requirements again"
         )
-    return found[0]
-
-
-def escaped(text: str) -> str:
-    """The inside of an SQL literal."""
-    return text.replace("'", "''")
+    return files[0]

@@ -1,6 +1,6 @@
-"""The files of a store beside its catalog: Parquet, frozen training sets, models; in a folder or in an S3 bucket.
+"""The files of a store next to its catalog: Parquet, frozen training sets, models; in a folder or in an S3 bucket.
 
-A file appears whole or not at all, on both. Not here: Parquet files of tables, which DuckLake writes by itself.
+A file appears whole or not at all, on both. Not here: the Parquet files of tables, which DuckLake itself writes.
 """
 
 from __future__ import annotations
@@ -18,41 +18,43 @@ from urllib.parse import urlsplit
 import duckdb
 
 from matstrata.schemas.errors import InputError, WorkError
-from matstrata.store.lake.extensions import escaped
+from matstrata.store.lake.atomic import write_atomically
+from matstrata.store.lake.sql import literal
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
 
-_TRIES = 5
+DATA = "data/"  # the folder in which DuckLake writes the tables' Parquet files
+_S3_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A file that is there: its size in bytes, and when it was last written."""
+    """A stored file: its size in bytes, and when it was last written."""
 
     size: int
     modified: datetime
 
 
 class Files(Protocol):
-    """What the store asks of a place for files; names are relative, with '/' between folders."""
+    """What the store needs of a place for files; names are relative, with '/' between folders."""
 
     @property
     def address(self) -> str:
-        """For people."""
+        """The address, as people may see it."""
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """The DuckDB extensions that read it."""
 
     def url(self, name: str) -> str:
-        """What DuckDB calls the file or, with '/' at the end, the folder."""
+        """The name by which DuckDB opens the file or, with '/' at the end, the folder."""
 
     def prepare(self) -> None:
-        """Make sure that it can be written to."""
+        """Make sure that the place exists."""
 
     def unlock(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Let a connection reach it."""
+        """Give a connection the credentials for the place."""
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -61,10 +63,10 @@ class Files(Protocol):
         """The content of a file."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write or replace a file at once."""
+        """Write or replace a file, which appears whole or not at all."""
 
     def open(self, name: str) -> BufferedIOBase:
-        """A file to read at any place of it; what ails it is an OSError."""
+        """A file for reading with random access; failures are OSErrors."""
 
     def delete(self, name: str) -> None:
         """Delete a file; nothing happens where there is none."""
@@ -93,17 +95,17 @@ class LocalFiles:
         """Make the folder.
 
         Raises:
-            WorkError: it can't be made.
+            WorkError: The folder can't be made.
         """
         try:
-            (self.folder / "data").mkdir(parents=True, exist_ok=True)
+            (self.folder / DATA).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkError(
                 f"the store folder {self.folder} can't be created: {error}; set MATSTRATA_STORE to another"
             ) from error
 
     def unlock(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Folders need no key."""
+        """Do nothing: a folder needs no credentials."""
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -114,40 +116,36 @@ class LocalFiles:
         return (self.folder / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write beside, then rename.
+        """Write or replace a file, which appears whole or not at all.
 
         Raises:
-            WorkError: the disk refuses.
+            WorkError: The disk refuses.
         """
         file = self.folder / name
-        partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            partial.replace(file)
+            write_atomically(file, content)
         except OSError as error:
             raise WorkError(
                 f"{file} can't be written: {error}; check free space and permissions, then run again"
             ) from error
-        finally:
-            with suppress(OSError):  # a folder that can't be written holds no such file
-                partial.unlink(missing_ok=True)
 
     def open(self, name: str) -> BufferedIOBase:
         """An ordinary file."""
         return (self.folder / name).open("rb")
 
     def delete(self, name: str) -> None:
-        """Delete a file, and the folders that it leaves empty but for those at the top.
+        """Delete a file, and the folders below the top ones that it leaves empty.
 
         Raises:
-            WorkError: the disk refuses.
+            WorkError: The disk refuses.
         """
         file = self.folder / name
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            raise WorkError(f"{file} can't be deleted: {error}; what came before is done, run it again") from error
+            raise WorkError(
+                f"{file} can't be deleted: {error}; the files before it are deleted, so fix this and run again"
+            ) from error
         with suppress(OSError):  # not empty, or gone
             for parent in file.parents:
                 if parent.parent == self.folder:
@@ -155,20 +153,20 @@ class LocalFiles:
                 parent.rmdir()
 
     def listed(self, folder: str) -> dict[str, Stored]:
-        """All files below a folder; others may make and delete some meanwhile."""
-        found = {}
+        """All files below a folder; other processes may make and delete some meanwhile."""
+        files = {}
         for file in (self.folder / folder).rglob("*"):
             with suppress(FileNotFoundError):
                 if file.is_file():
                     facts = file.stat()
                     modified = datetime.fromtimestamp(facts.st_mtime, UTC)
-                    found[file.relative_to(self.folder).as_posix()] = Stored(facts.st_size, modified)
-        return found
+                    files[file.relative_to(self.folder).as_posix()] = Stored(facts.st_size, modified)
+        return files
 
 
 @dataclass(frozen=True, slots=True)
 class S3Files:
-    """A bucket, or what lies below a prefix of it, on AWS or any server that speaks S3.
+    """A bucket, or a prefix in it, on AWS or any server that speaks S3.
 
     Keys come from the standard variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
     AWS_ENDPOINT_URL, each time they are needed; they live in memory only.
@@ -181,24 +179,24 @@ class S3Files:
     extensions = ("httpfs",)
 
     def url(self, name: str) -> str:
-        """An s3:// address."""
+        """The s3:// address of a file or folder."""
         return f"{self.address}/{name}"
 
     def prepare(self) -> None:
-        """Look whether the bucket is there.
+        """Check that the bucket exists.
 
         Raises:
-            WorkError: it is not, or can't be reached.
+            WorkError: It does not, or can't be reached.
         """
         import pyarrow.fs as pafs  # deferred: 0.1 s
 
         bucket = self.address.removeprefix("s3://").partition("/")[0]
         try:
-            there = _filesystem().get_file_info(bucket).type == pafs.FileType.Directory
+            exists = _filesystem().get_file_info(bucket).type == pafs.FileType.Directory
         except OSError as error:
             raise self._unreachable(error) from error
-        if not there:
-            raise WorkError(f"there is no bucket {bucket}; make it, or set MATSTRATA_DATA to another")
+        if not exists:
+            raise WorkError(f"there is no bucket {bucket}; create it, or set MATSTRATA_DATA to another")
 
     def unlock(self, con: duckdb.DuckDBPyConnection) -> None:
         """Give the connection the keys, for this place only, in memory only."""
@@ -209,8 +207,8 @@ class S3Files:
         if keys.endpoint:
             scheme, _, host = keys.endpoint.partition("://")
             options |= {"ENDPOINT": host.rstrip("/"), "URL_STYLE": "path", "USE_SSL": str(scheme == "https").lower()}
-        listed = ", ".join(f"{name} '{escaped(value)}'" for name, value in options.items())
-        con.execute(f"CREATE OR REPLACE SECRET files (TYPE s3, SCOPE '{escaped(self.address)}/', {listed})")
+        listed = ", ".join(f"{name} {literal(value)}" for name, value in options.items())
+        con.execute(f"CREATE OR REPLACE SECRET files (TYPE s3, SCOPE {literal(f'{self.address}/')}, {listed})")
 
     def exists(self, name: str) -> bool:
         """Whether there is such an object."""
@@ -232,7 +230,7 @@ class S3Files:
             raise self._unreachable(error) from error
 
     def write(self, name: str, content: bytes) -> None:
-        """One upload: S3 shows an object when it is complete."""
+        """Write or replace an object in one upload: S3 shows it once it is complete."""
         try:
             with _filesystem().open_output_stream(self._key(name)) as stream:
                 stream.write(content)
@@ -240,7 +238,7 @@ class S3Files:
             raise self._unreachable(error) from error
 
     def open(self, name: str) -> BufferedIOBase:
-        """An object, of which only what is read is fetched."""
+        """An object for reading, of which only the parts read are fetched."""
         return _filesystem().open_input_file(self._key(name))
 
     def delete(self, name: str) -> None:
@@ -258,11 +256,11 @@ class S3Files:
 
         selector = pafs.FileSelector(self._key(folder).rstrip("/"), recursive=True, allow_not_found=True)
         try:
-            found = _filesystem().get_file_info(selector)
+            infos = _filesystem().get_file_info(selector)
         except OSError as error:
             raise self._unreachable(error) from error
         root = self._key("")
-        files = (info for info in found if info.type == pafs.FileType.File)
+        files = (info for info in infos if info.type == pafs.FileType.File)
         return {info.path.removeprefix(root): Stored(info.size, info.mtime) for info in files}
 
     def _key(self, name: str) -> str:
@@ -270,15 +268,15 @@ class S3Files:
 
     def _unreachable(self, error: OSError) -> WorkError:
         return WorkError(
-            f"{self.address} can't be used: {error}; look at MATSTRATA_DATA, AWS_ENDPOINT_URL, AWS_REGION and the keys"
+            f"{self.address} can't be used: {error}; check MATSTRATA_DATA, AWS_ENDPOINT_URL, AWS_REGION and the keys"
         )
 
 
 def files_at(address: str) -> Files:
-    """The place that an address names: `s3://bucket/prefix`, or a folder that all machines see.
+    """The place for files at an address: `s3://bucket/prefix`, or a folder that all machines see.
 
     Raises:
-        InputError: it is neither.
+        InputError: It is neither.
     """
     parts = urlsplit(address)
     if parts.scheme == "s3" and parts.netloc:
@@ -304,7 +302,7 @@ def _keys() -> _Keys:
 
     aws = AwsSettings()
     if aws.access_key_id is None or aws.secret_access_key is None:
-        raise InputError("MATSTRATA_DATA lies in S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its keys")
+        raise InputError("MATSTRATA_DATA is in S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to its keys")
     if aws.endpoint_url and not aws.endpoint_url.startswith(("http://", "https://")):
         raise InputError("AWS_ENDPOINT_URL must begin with http:// or https://")
     token = aws.session_token.get_secret_value() if aws.session_token else None
@@ -326,7 +324,7 @@ def _client(keys: _Keys) -> S3FileSystem:
         endpoint_override=keys.endpoint,
         connect_timeout=10,
         request_timeout=120,
-        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+        retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS),
     )
 
 

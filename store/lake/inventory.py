@@ -1,4 +1,4 @@
-"""Which files a store consists of: those its catalog names, and those that lie in its folders.
+"""Which files a store consists of: those that its catalog names, and those in its folders.
 
 Not here: what is wrong with them (`store.upkeep.doctor`), nor what may go (`store.upkeep.maintenance`).
 """
@@ -11,12 +11,12 @@ from datetime import datetime
 
 import duckdb
 
+from matstrata.store.lake.atomic import PARTIAL
 from matstrata.store.lake.catalogs import CATALOG
-from matstrata.store.lake.files import Stored
+from matstrata.store.lake.files import DATA, Stored
 
 META = f"__ducklake_metadata_{CATALOG}"  # where DuckLake attaches its catalog's own tables
-_DATA = "data/"
-FROZEN = {"training_sets": "training_set_id", "models": "model_id"}  # tables, also folders: files are named by the key
+FROZEN = ("training_sets", "models")  # tables, and the folders of the files that their rows name
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DataFile:
     @property
     def name(self) -> str:
         """The file's name in the store."""
-        return _DATA + self.path
+        return DATA + self.path
 
     def seen_by(self, snapshot: int) -> bool:
         """Whether a snapshot reads this file."""
@@ -49,7 +49,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A Parquet file that no snapshot reads any more, and since when: queries that began before may."""
+    """A Parquet file that no snapshot reads any more, and since when: older queries may still read it."""
 
     number: int
     path: str
@@ -58,7 +58,7 @@ class Scheduled:
     @property
     def name(self) -> str:
         """The file's name in the store."""
-        return _DATA + self.path
+        return DATA + self.path
 
 
 def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
@@ -79,51 +79,54 @@ def data_files(con: duckdb.DuckDBPyConnection) -> list[DataFile]:
 
 
 def _path(file: str) -> str:
-    """Where a file lies, below the data folder; all paths that this program writes are relative."""
+    """The SQL of a file's path below the data folder; all paths that Matstrata writes are relative."""
     return f"concat(s.path, t.path, {file}.path)"
 
 
 def scheduled_files(con: duckdb.DuckDBPyConnection) -> list[Scheduled]:
     """The Parquet files that wait to be deleted."""
-    found = con.execute(
+    rows = con.execute(
         f"SELECT data_file_id, path, schedule_start::TIMESTAMPTZ FROM {META}.ducklake_files_scheduled_for_deletion "
         "ORDER BY ALL"
     ).fetchall()
-    return [Scheduled(*row) for row in found]
+    return [Scheduled(*row) for row in rows]
 
 
 def forget_scheduled(con: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> None:
-    """Strike files that were deleted off the list of those that wait for it."""
-    listed = ", ".join(map(str, numbers))
+    """Take deleted files off the list of those that wait to be deleted."""
+    listed = ", ".join(f"{number:d}" for number in numbers)
     con.execute(f"DELETE FROM {META}.ducklake_files_scheduled_for_deletion WHERE data_file_id IN ({listed})")
 
 
-def orphaned_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
-    """Parquet files that nothing names: written by a process that died before it committed, or by one at work now.
+def orphaned_files(con: duckdb.DuckDBPyConnection, stored: Mapping[str, Stored]) -> list[str]:
+    """Parquet files that the catalog does not name: of a process that died before its commit, or of one at work now.
 
     Args:
-        con: knows what is named.
-        there: the store's files.
+        con: A connection to the store.
+        stored: The store's files, by name.
     """
-    known = {file.name for file in data_files(con)} | {file.name for file in scheduled_files(con)}
-    return sorted(name for name in there if name.startswith(_DATA) and name.endswith(".parquet") and name not in known)
+    named = {file.name for file in data_files(con)} | {file.name for file in scheduled_files(con)}
+    return sorted(name for name in stored if name.startswith(DATA) and name.endswith(".parquet") and name not in named)
 
 
-def unregistered_files(con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> list[str]:
-    """Frozen training sets and models without a row, and what died half-written; or is being made now.
+def unregistered_files(con: duckdb.DuckDBPyConnection, stored: Mapping[str, Stored]) -> list[str]:
+    """Frozen training sets and models without a row, and half-written files, whose process died or is at work now.
 
     Args:
-        con: knows which have a row.
-        there: the store's files.
+        con: A connection to the store.
+        stored: The store's files, by name.
     """
-    found = {name for name in there if name.endswith(".partial") and not name.startswith(_DATA)}
-    for table, key in FROZEN.items():
-        known = {name for (name,) in con.execute(f"SELECT DISTINCT {key} FROM {table}").fetchall()}
-        inside = (name for name in there if name.startswith(f"{table}/"))
-        found |= {name for name in inside if name.split("/")[1].partition(".")[0] not in known}
-    return sorted(found)
+    unregistered = {name for name in stored if name.endswith(PARTIAL) and not name.startswith(DATA)}
+    for table in FROZEN:
+        registered = {
+            path.partition(".")[0] for (path,) in con.execute(f"SELECT DISTINCT path FROM {table}").fetchall()
+        }
+        unregistered |= {
+            name for name in stored if name.startswith(f"{table}/") and name.partition(".")[0] not in registered
+        }
+    return sorted(unregistered)
 
 
-def size(names: Iterable[str], there: Mapping[str, Stored]) -> int:
-    """Bytes of files; one that is gone has none."""
-    return sum(there[name].size for name in names if name in there)
+def size(names: Iterable[str], stored: Mapping[str, Stored]) -> int:
+    """Bytes of the stored files among `names`."""
+    return sum(stored[name].size for name in names if name in stored)

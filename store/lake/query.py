@@ -10,12 +10,12 @@ import re
 import duckdb
 
 from matstrata.schemas.errors import InputError
-from matstrata.store.lake.extensions import escaped
 from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.sql import literal
 
 _EXPLAIN = re.compile(r"^(\s|--.*\n|/\*[\s\S]*?\*/)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
 
-# What SQLite opens (sqlite_scan) and what DuckLake maintains escape DuckDB's lock on files; `query` hides other calls.
+# sqlite_scan and DuckLake's maintenance bypass DuckDB's lock on files; the function `query` hides other calls.
 _TABLE_FUNCTIONS = frozenset(
     {
         *("current_snapshot", "snapshots", "table_changes", "table_deletions", "table_info", "table_insertions"),
@@ -27,9 +27,9 @@ _CATALOG_TABLES = "__ducklake"  # on PostgreSQL, all that its user may read lies
 
 
 def connect_locked(lake: Lake, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
-    """A read-only connection that sees nothing but the store; its settings can't be changed back."""
+    """A read-only connection that sees only the store; its settings are locked."""
     con = lake.connect_reader(snapshot)
-    con.execute(f"SET allowed_directories = ['{escaped(lake.files.url(''))}']")
+    con.execute(f"SET allowed_directories = [{literal(lake.files.url(''))}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
@@ -39,7 +39,7 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
     """Run one reading statement; the result can be fetched from what is returned.
 
     Raises:
-        InputError: the SQL is wrong, holds more or less than one statement, would write, or calls a table function
+        InputError: The SQL is wrong, holds more or less than one statement, would write, or calls a table function
             that reaches beyond the store.
     """
     try:
@@ -65,19 +65,19 @@ def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement
         raise InputError(
             f"SQL here only reads, and {statement.type.name} does not; use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
         )
-    text = escaped(statement.query)  # a literal: DuckDB imports pandas (0.5 s) to bind a parameter
-    found = con.execute(
+    text = literal(statement.query)  # DuckDB imports pandas (0.5 s) to bind a parameter
+    names = con.execute(
         "SELECT DISTINCT key, lower(CASE key WHEN 'function' THEN value ->> 'function_name' ELSE value ->> '$' END) "
-        f"FROM json_tree(json_serialize_sql('{text}')) "
+        f"FROM json_tree(json_serialize_sql({text})) "
         "WHERE key IN ('function', 'catalog_name', 'schema_name', 'table_name')"
     ).fetchall()
-    # those of the store itself lie in a folder that DuckDB may read: for it, FROM 'data/…/x.parquet' is a table
-    files = sorted(name for key, name in found if key == "table_name" and "." in name)
+    # DuckDB may read the store's own folder, in which FROM 'data/…/x.parquet' would be a table
+    files = sorted(name for key, name in names if key == "table_name" and "." in name)
     if files:
         raise InputError(f"SQL here reads tables, and {', '.join(files)} would be a file")
-    if any(key in ("catalog_name", "schema_name") and name.startswith(_CATALOG_TABLES) for key, name in found):
+    if any(key in ("catalog_name", "schema_name") and name.startswith(_CATALOG_TABLES) for key, name in names):
         raise InputError("SQL here reads the tables of the store, and not those of its catalog")
-    refused = sorted({name for key, name in found if key == "function"} - _TABLE_FUNCTIONS)
+    refused = sorted({name for key, name in names if key == "function"} - _TABLE_FUNCTIONS)
     if refused:
         raise InputError(
             f"SQL here reads the store only, and {', '.join(refused)} may reach beyond; "

@@ -1,6 +1,6 @@
 """The ready views of the store: plain SQL that any DuckDB client can read.
 
-Not here: making them (`store.lake.lake`).
+Not here: the DDL that makes them (`store.lake.tables`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import count
 
-from matstrata.store.lake.extensions import escaped
+from matstrata.store.lake.sql import identifier, literal
 
 # The order in which files are read must not show, not even in the last bit: sums are sorted, ties are broken by value.
 _LABELS = """
@@ -59,7 +59,7 @@ SELECT property, sqrt(
 FROM replicate_noise WHERE kind = 'experiment' GROUP BY property
 """
 
-TIMES = 2.0  # noise beyond which two labels contradict each other
+CONFLICT_FACTOR = 2.0  # times the noise of replicates: labels further apart contradict each other
 
 # Labels of one kind that lie further apart than the threshold, and those of which one is the smallest of the other's
 # replicates though another is nearer to their mean: a choice that biases.
@@ -87,9 +87,9 @@ WITH known AS NOT MATERIALIZED (
         END AS remark
     FROM known a JOIN known b USING (property, kind, material_id) WHERE (a.source, a.method) < (b.source, b.method)
 )
-SELECT p.*, coalesce({TIMES} * n.pooled_sd, 0.0) AS threshold
+SELECT p.*, coalesce({CONFLICT_FACTOR} * n.pooled_sd, 0.0) AS threshold
 FROM pairs p LEFT JOIN ({POOLED_NOISE}) n USING (property)
-WHERE difference > coalesce({TIMES} * n.pooled_sd, 0.0) OR remark <> ''
+WHERE difference > coalesce({CONFLICT_FACTOR} * n.pooled_sd, 0.0) OR remark <> ''
 """
 
 _COVERAGE = """
@@ -116,7 +116,7 @@ VIEWS = {
     "replicate_noise": ("how far repeated observations of one material scatter, by source, property, method", _NOISE),
     "coverage": ("what each source reports of each property by each method: how much, of what range", _COVERAGE),
     "conflicts": (
-        f"pairs of labels of one kind further apart than {TIMES:g} times the scatter of replicates",
+        f"pairs of labels of one kind further apart than {CONFLICT_FACTOR:g} times the scatter of replicates",
         _CONFLICTS,
     ),
     "lineage": (
@@ -128,22 +128,22 @@ VIEWS = {
 WIDE = "labels_wide"
 
 
-def wide_view(known: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
+def wide_view(reported: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
     """What a row of `labels_wide` is, and its query: one column per property and method.
 
-    A view's columns are fixed, so it is written anew when a refresh brings a property or a method.
+    A view's columns are fixed, so it is written again when a refresh brings a property or a method.
 
     Args:
-        known: property, kind and method, of all observations.
+        reported: Property, kind and method of all observations, each once.
     """
     names: dict[str, tuple[str, str, str]] = {}
-    for property_name, kind, method in sorted(known):
+    for property_name, kind, method in sorted(reported):
         stem = f"{property_name}__{re.sub(r'[^a-z0-9]+', '_', method.lower()).strip('_') or kind}"
         free = (each for n in count(1) if (each := stem if n == 1 else f"{stem}_{n}") not in names)
         names[next(free)] = (property_name, kind, method)
     columns = "".join(
-        f",\n    median(value) FILTER (property = '{escaped(property_name)}' AND kind = '{escaped(kind)}' "
-        f"AND method = '{escaped(method)}') AS \"{name}\""
+        f",\n    median(value) FILTER (property = {literal(property_name)} AND kind = {literal(kind)} "
+        f"AND method = {literal(method)}) AS {identifier(name)}"
         for name, (property_name, kind, method) in names.items()
     )
     row = (

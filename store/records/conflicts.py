@@ -11,21 +11,21 @@ from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.terms import Kind
 from matstrata.store.lake.lake import Lake
-from matstrata.store.lake.views import TIMES
+from matstrata.store.lake.views import CONFLICT_FACTOR
 from matstrata.store.records.noise import pooled_noise
 
 
 def conflicts(lake: Lake, property: str, kind: Kind) -> tuple[float, list[dict[str, Any]]]:
     """The threshold, in the property's unit, and the pairs of labels that contradict each other, the worst first.
 
-    They are those of the view `conflicts` (store.views). The threshold is `TIMES` the noise of repeated
-    measurements, pooled over all sources that measure the property; 0 where nothing was measured twice.
+    They are those of the view `conflicts` (`store.lake.views`). The threshold is `CONFLICT_FACTOR` times the noise of
+    repeated measurements, pooled over all sources that measure the property; 0 where nothing was measured twice.
 
     Raises:
         InputError: there is no such property, or no source of that kind reports it.
     """
     get_property(property)
-    threshold = TIMES * (pooled_noise(lake, property) or 0.0)
+    threshold = CONFLICT_FACTOR * (pooled_noise(lake, property) or 0.0)
     with lake.reader() as con:
         if not con.execute(
             "SELECT 1 FROM observations WHERE property = ? AND kind = ? LIMIT 1", [property, kind]

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
-from matstrata.store.lake.lake import Lake, refresh_wide_view
+from matstrata.store.lake.lake import Lake
 from matstrata.store.lake.signatures import signature
+from matstrata.store.lake.tables import refresh_wide_view
 from matstrata.store.records.statistics import of_source, record
 
 _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"

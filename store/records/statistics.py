@@ -47,7 +47,7 @@ class Drift:
         return self.distance > THRESHOLD or abs(self.missing_now - self.missing_before) > THRESHOLD
 
 
-def summarise(subject: str, columns: Iterable[tuple[str, NDArray[np.float64]]]) -> pa.Table:
+def summarize(subject: str, columns: Iterable[tuple[str, NDArray[np.float64]]]) -> pa.Table:
     """Rows of the table `statistics`, one for each named column of numbers."""
     now = datetime.now(UTC)
     rows = []
@@ -75,7 +75,7 @@ def record(transaction: Transaction, subject: str, rows: pa.Table) -> None:
 
 def of_features(table: pa.Table, label: str, columns: Sequence[str]) -> pa.Table:
     """The statistics of a version of a feature set, given as a table."""
-    return summarise(label, ((name, table[name].to_numpy()) for name in columns))
+    return summarize(label, ((name, table[name].to_numpy()) for name in columns))
 
 
 def of_source(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
@@ -87,7 +87,7 @@ def of_source(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
     encoded = table["name"].combine_chunks().dictionary_encode()
     codes, values = encoded.indices.to_numpy(), table["value"].to_numpy()
     names = sorted((name, code) for code, name in enumerate(encoded.dictionary.to_pylist()))
-    return summarise(source, ((name, values[codes == code]) for name, code in names))
+    return summarize(source, ((name, values[codes == code]) for name, code in names))
 
 
 def statistics(lake: Lake, subject: str | None = None, as_of: AsOf = None) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ def _catalog(lake: Lake) -> Iterator[Finding]:
 def _data(
     lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], there: Mapping[str, Stored], *, deep: bool
 ) -> Iterator[Finding]:
-    newest, hashes = current_snapshot(con), recorded_hashes(lake)
+    newest, hashes = current_snapshot(con), recorded_hashes(lake.root)
     for file in files:
         wrong = _wrong_with(lake, file, there, hashes, deep=deep)
         if wrong is None:
@@ -159,7 +159,7 @@ def _wrong_with(
         with lake.files.open(file.name) as stream:
             stream.seek(-8, 2)
             tail = stream.read()
-        changed = is_changed(lake, file.path, hashes)
+        changed = is_changed(lake.root, file.path, hashes)
     except OSError as error:
         return f"can't be read: {error}"
     if tail[4:] != _PARQUET or int.from_bytes(tail[:4], "little") != file.footer:
@@ -241,7 +241,7 @@ def _copies(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    from matstrata.store.datasets.training_sets import read_frozen  # deferred: 0.1 s, numpy and pyarrow
+    from matstrata.store.datasets.frozen import read_frozen  # deferred: 0.1 s, numpy and pyarrow
 
     for row in _rows(con, "SELECT * FROM training_sets ORDER BY training_set_id, ensemble"):
         manifest = json.loads(row["manifest"] or "{}")  # none where it was frozen before manifests were kept

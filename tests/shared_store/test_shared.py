@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 
 from matstrata.schemas.errors import InputError, WorkError
-from matstrata.store.datasets.training_sets import TrainingSet, freeze, training_set_path
+from matstrata.store.datasets.frozen import freeze, training_set_path
+from matstrata.store.datasets.training_sets import TrainingSet
 from matstrata.store.lake.lake import Lake
 from matstrata.store.lake.query import connect_locked, query
 from matstrata.store.models import content
+from matstrata.store.overview import summarize
 from matstrata.store.settings import Settings, describe
-from matstrata.store.status import summarise
 from matstrata.store.upkeep import doctor, releases
 from matstrata.store.upkeep.maintenance import Policy, maintain, plan
 from tests import servers
@@ -205,14 +206,14 @@ def test_what_can_not_be_reached_is_named_without_its_password(postgres, place, 
     with contextlib.suppress(InputError, WorkError):
         said.append(str(describe(Settings())))
     with contextlib.suppress(InputError, WorkError):
-        said.append(str(summarise(Lake.of(Settings()))))
+        said.append(str(summarize(Lake.of(Settings()))))
     assert not [text for text in said if "hush5ecret" in text]
 
 
 def test_keys_are_neither_kept_nor_shown(shared, postgres, capfd):
     add(shared, *(f"x{i:06}" for i in range(20_000)))
     database = shared.shared.catalog.rpartition("/")[2]
-    said = [repr(shared), str(Settings()), str(describe(Settings())), str(summarise(shared))]
+    said = [repr(shared), str(Settings()), str(describe(Settings())), str(summarize(shared))]
     with shared.reader() as con:
         said += [str(con.execute("SELECT * FROM duckdb_databases()").fetchall())]
         said += [str(con.execute("SELECT * FROM duckdb_secrets()").fetchall())]

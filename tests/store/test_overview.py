@@ -9,7 +9,7 @@ import pytest
 
 from matstrata.schemas.tables import TABLES
 from matstrata.store import models
-from matstrata.store.overview import catalogue
+from matstrata.store.overview import store_overview
 from matstrata.store.upkeep import releases
 
 
@@ -52,7 +52,7 @@ def found(lake, put):
         )
     releases.create(lake, "v1")
     with lake.reader() as con:
-        return catalogue(con)
+        return store_overview(con)
 
 
 def test_counts(found):

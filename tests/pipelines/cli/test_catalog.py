@@ -8,14 +8,14 @@ from rich.console import Console
 
 from matstrata.pipelines.cli.catalog import print_catalog
 from matstrata.store.lake.lake import Lake
-from matstrata.store.overview import catalogue
+from matstrata.store.overview import store_overview
 from tests.pipelines.reports.conftest import WHEN, plausible_rows, write
 
 
 def test_an_overdue_source_is_marked(lake: Lake) -> None:
     write(lake, plausible_rows())
     with lake.reader() as con:
-        overview = catalogue(con)
+        overview = store_overview(con)
     console = Console(width=200, record=True, file=None, quiet=False)
     with console.capture() as captured:
         print_catalog(console, overview, {overview["sources"][0]["source"]: 24.0}, WHEN + timedelta(days=3))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from matstrata.pipelines.reports.store_page import write_store_page
 from matstrata.store.lake.lake import Lake
-from matstrata.store.overview import catalogue
+from matstrata.store.overview import store_overview
 
 
 def test_the_page_shows_every_source_and_needs_nothing_else(filled: tuple[Lake, int]) -> None:
     lake, snapshot = filled
     with lake.reader() as con:
-        overview = catalogue(con)
+        overview = store_overview(con)
     source = overview["sources"][0]["source"]
     path = write_store_page(lake, {source: 24.0})
     text = path.read_text(encoding="utf-8")

@@ -14,8 +14,9 @@ from matstrata.pipelines.descriptors.registry import get_feature_set
 from matstrata.schemas.errors import InputError, WorkError
 from matstrata.store.citations import cite
 from matstrata.store.datasets import named as datasets
+from matstrata.store.datasets.frozen import freeze, read_frozen, training_set_path
 from matstrata.store.datasets.labelled import Request
-from matstrata.store.datasets.training_sets import TrainingSet, freeze, read_frozen, select, training_set_path
+from matstrata.store.datasets.training_sets import TrainingSet, select
 from matstrata.store.features.sets import materialize
 from matstrata.store.records.materials import update_materials
 
@@ -152,7 +153,7 @@ def test_manifests_are_found_or_it_is_said_why_not(filled, tmp_path):
     with pytest.raises(InputError, match="no manifest"):
         datasets.manifest(filled, str(tmp_path / "other.json"))
     for name in ("", " ", "a/b", "a.json", ".", "..", "-x", "a\nb", "a" * 61):
-        with pytest.raises(InputError, match="no good name"):
+        with pytest.raises(InputError, match="can't name a dataset"):
             build(filled, name)
 
 

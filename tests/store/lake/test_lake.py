@@ -283,7 +283,7 @@ class TestLock:
         assert lake.lock_owner() is None
 
     def test_a_wait_is_told_with_the_one_waited_for(self, lake, caplog, monkeypatch):
-        monkeypatch.setattr("matstrata.store.lake.lake.SILENT_WAIT", 0.05)
+        monkeypatch.setattr("matstrata.store.lake.lock.SILENT_WAIT", 0.05)
         owner = start(lake, "with lake.commit('a long one'): say('held'); sys.stdin.readline()", stdin=subprocess.PIPE)
         assert owner.stdout.readline() == "held\n"
         assert f"process {owner.pid}, since" in lake.lock_owner()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from matstrata.schemas.errors import InputError
-from matstrata.store.records.conflicts import TIMES, conflicts
+from matstrata.store.lake.views import CONFLICT_FACTOR
+from matstrata.store.records.conflicts import conflicts
 from matstrata.store.records.noise import replicate_noise
 
 SCATTER = 0.1
@@ -39,7 +40,7 @@ def test_a_pair_beyond_the_noise_is_found_and_one_within_is_not(lake, sources):
     sources("a", [*REPEATED, ("r3", "GaN", 3.4), ("r4", "ZnO", 3.3)])
     sources("b", [("r1", "GaN", 3.4 + 1.9 * SCATTER), ("r2", "ZnO", 3.3 - 2.1 * SCATTER)])
     threshold, rows = conflicts(lake, "band_gap", "experiment")
-    assert threshold == pytest.approx(TIMES * SCATTER)
+    assert threshold == pytest.approx(CONFLICT_FACTOR * SCATTER)
     assert pairs(rows) == [("ZnO", "a", "b", 2.1 * SCATTER)]
     (row,) = rows
     assert (row["value_a"], row["n_a"], row["n_b"], row["remark"]) == (3.3, 1, 1, "")

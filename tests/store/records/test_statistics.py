@@ -12,7 +12,7 @@ from matstrata.pipelines.descriptors.registry import get_feature_set
 from matstrata.schemas.tables import Column
 from matstrata.store.features.sets import FeatureSet, materialize
 from matstrata.store.records.materials import update_materials
-from matstrata.store.records.statistics import distance, drift, last_release, statistics, summarise
+from matstrata.store.records.statistics import distance, drift, last_release, statistics, summarize
 
 UV = {"method": "UV"}
 
@@ -30,7 +30,7 @@ def release(lake, name: str) -> None:
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(float("nan"))), max_size=300))
 def test_the_numbers_are_those_of_numpy(values):
     array = np.array(values, dtype=float)
-    (row,) = summarise("s", [("x", array)]).to_pylist()
+    (row,) = summarize("s", [("x", array)]).to_pylist()
     known = array[~np.isnan(array)]
     assert (row["rows"], row["missing"]) == (len(values), len(values) - len(known))
     if not len(known):
@@ -47,7 +47,7 @@ def test_the_numbers_are_those_of_numpy(values):
 def test_the_distance_is_that_of_kolmogorov_and_smirnov(shift):
     rng = np.random.default_rng(1)
     one, other = rng.normal(size=5000), rng.normal(size=4000) + shift
-    rows = summarise("s", [("a", one), ("b", other)]).to_pylist()
+    rows = summarize("s", [("a", one), ("b", other)]).to_pylist()
     found = distance(rows[0]["quantiles"], rows[1]["quantiles"])
     assert found == pytest.approx(ks_2samp(one, other).statistic, abs=0.02)
     assert distance(rows[0]["quantiles"], rows[0]["quantiles"]) == 0

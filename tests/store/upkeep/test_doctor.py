@@ -15,7 +15,8 @@ from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 from matstrata.schemas.errors import InputError, WorkError
 from matstrata.schemas.tables import TABLES
 from matstrata.store import models
-from matstrata.store.datasets.training_sets import freeze, select
+from matstrata.store.datasets.frozen import freeze
+from matstrata.store.datasets.training_sets import select
 from matstrata.store.features.sets import materialize
 from matstrata.store.lake.hashes import recorded_hashes
 from matstrata.store.lake.inventory import data_files
@@ -125,13 +126,13 @@ def test_one_changed_byte(sound, place):
 
 def test_hashes_that_were_lost_are_recorded_again(sound):
     (sound.root / "hashes.json").unlink()
-    assert recorded_hashes(sound) == {}
+    assert recorded_hashes(sound.root) == {}
     assert examine(sound).healthy
     update_materials(sound)  # changes nothing
-    assert recorded_hashes(sound) == {}
+    assert recorded_hashes(sound.root) == {}
     releases.create(sound, "v2")
     with sound.reader() as con:
-        assert set(recorded_hashes(sound)) == {file.path for file in data_files(con)}
+        assert set(recorded_hashes(sound.root)) == {file.path for file in data_files(con)}
 
 
 def test_bytes_changed_inside_are_found_by_a_deep_look(sound):

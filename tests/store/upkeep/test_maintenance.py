@@ -15,7 +15,8 @@ import pytest
 
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 from matstrata.schemas.errors import WorkError
-from matstrata.store.datasets.training_sets import freeze, select
+from matstrata.store.datasets.frozen import freeze
+from matstrata.store.datasets.training_sets import select
 from matstrata.store.features.sets import materialize
 from matstrata.store.lake.extensions import connect
 from matstrata.store.lake.inventory import orphaned_files, scheduled_files, unregistered_files

@@ -69,7 +69,7 @@ def test_a_moment_is_a_number_a_name_or_a_time(lake, put):
     assert resolve_as_of(lake, "2999-01-01") == after
     with pytest.raises(InputError, match="the store begins at"):
         resolve_as_of(lake, "1999-01-01")
-    with pytest.raises(InputError, match=r"'v2' is no release \(there are: v1\)"):
+    with pytest.raises(InputError, match=r"'v2' is not a release \(there are: v1\)"):
         resolve_as_of(lake, "v2")
     with FeatureStore.open(lake.root, as_of="v1") as store:
         assert store.snapshot == before
