@@ -150,7 +150,7 @@ def test_manifests_are_found_or_it_is_said_why_not(filled, tmp_path):
         with pytest.raises(InputError):
             datasets.manifest(filled, wrong)
     (tmp_path / "other.json").write_text(json.dumps({"format": "something else"}))
-    with pytest.raises(InputError, match="no manifest"):
+    with pytest.raises(InputError, match="is not a manifest"):
         datasets.manifest(filled, str(tmp_path / "other.json"))
     for name in ("", " ", "a/b", "a.json", ".", "..", "-x", "a\nb", "a" * 61):
         with pytest.raises(InputError, match="can't name a dataset"):
