@@ -24,7 +24,7 @@ class Column:
 
     @property
     def comment(self) -> str:
-        """What a catalogue shows: definition and unit."""
+        """Definition and unit, as SQL clients show them."""
         return f"{self.definition} [{self.unit}]" if self.unit else self.definition
 
 

@@ -1,4 +1,7 @@
-"""Whom to cite for what: sources, training sets, models, predictions."""
+"""Citations, as BibTeX: for sources, training sets, models and predictions.
+
+Not here: the citation of each source, which its contract holds.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import duckdb
 
 from matstrata.schemas.errors import InputError
+from matstrata.schemas.source_refs import SourceRef
 from matstrata.store.lake.lake import Lake
 
 
@@ -16,14 +20,14 @@ def cite(lake: Lake, things: Sequence[str]) -> list[str]:
     """BibTeX entries for sources, training sets, models (ids or their beginnings) or predicted properties.
 
     Raises:
-        InputError: one of them is none of these; or a beginning fits several.
+        InputError: One of them is none of these, or several ids begin with it.
     """
     with lake.reader() as con:
         sources = {source for thing in things for source in _sources_of(con, thing)}
-        found = con.execute("SELECT source, title, citation FROM sources ORDER BY source").fetchall()
+        rows = con.execute("SELECT source, title, citation FROM sources ORDER BY source").fetchall()
     entries: dict[str, str] = {}
     taken: set[str] = set()
-    for source, title, citation in found:
+    for source, title, citation in rows:
         text = _entry(source, title, citation)
         if source in sources and text not in entries:
             entries[text] = _with_free_keys(text, source, taken)
@@ -35,21 +39,21 @@ _KEY = re.compile(r"(@\w+\s*\{\s*)([^,\s}]+)")
 
 
 def _with_free_keys(text: str, source: str, taken: set[str]) -> str:
-    """Entries with the source in each key that another entry has: BibTeX refuses twins."""
+    """Entries with the source's name added to each key that another entry has: BibTeX refuses duplicates."""
     return _KEY.sub(lambda key: f"{key[0]}_{source}" if key[2] in taken else key[0], text)
 
 
 def _entry(source: str, title: str, citation: str) -> str:
-    """The contract's BibTeX; where it gives other words ("unknown", "Zhuo 2018", half an entry), one that quotes it."""
-    said = citation.strip()
-    if said.startswith("@") and 0 < said.count("{") == said.count("}"):
-        return said
-    title, note = (re.sub(r"[{}]", "", text) for text in (title, said))
+    """The contract's BibTeX; for any other text ("unknown", "Zhuo 2018", half an entry), an entry that quotes it."""
+    text = citation.strip()
+    if text.startswith("@") and 0 < text.count("{") == text.count("}"):
+        return text
+    title, note = (re.sub(r"[{}]", "", words) for words in (title, text))
     return f"@misc{{{source},\n  title = {{{title}}},\n  note = {{{note}}}\n}}"
 
 
 def _sources_of(con: duckdb.DuckDBPyConnection, thing: str) -> Iterable[str]:
-    """The sources behind a thing, by whatever name it goes."""
+    """The sources behind a thing that is given by any of its names."""
     if con.execute("SELECT 1 FROM sources WHERE source = ?", [thing]).fetchone():
         return [thing]
     sets = con.execute(
@@ -64,11 +68,11 @@ def _sources_of(con: duckdb.DuckDBPyConnection, thing: str) -> Iterable[str]:
     ).fetchall()
     names = {identifier for identifier, *_ in (*sets, *models)}
     if len(names) > 1:
-        raise InputError(f"{thing!r} is the beginning of {len(names)} ids: {', '.join(sorted(names))}; give more of it")
+        raise InputError(f"{len(names)} ids begin with {thing!r}: {', '.join(sorted(names))}; give more characters")
     if not names:
         raise InputError(
-            f"{thing!r} is no source, training set, model or predicted property of this store; "
+            f"{thing!r} is not a source, training set, model or predicted property of this store; "
             "'matstrata status' and 'matstrata sources list' show them"
         )
     helpers = {source for _, parameters, _ in models for source in json.loads(parameters).get("helpers", {})}
-    return {source.partition(":")[0] for source in (*helpers, *(row[-1] for row in (*sets, *models)))}
+    return {SourceRef.parse(source).source for source in (*helpers, *(row[-1] for row in (*sets, *models)))}

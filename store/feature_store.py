@@ -1,6 +1,6 @@
-"""The Python face of the store: observations, labels, features, training sets and SQL, as Arrow tables.
+"""The Python interface of the store: observations, labels, features, training sets and SQL, as Arrow tables.
 
-`table.to_pandas()` gives a data frame. Not here: writing; that is what the pipelines do.
+`table.to_pandas()` gives a data frame. Not here: writing, which the pipelines do.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class FeatureStore:
         """Open the embedded store in `path` (by default the store of the settings), as it is now or as of a snapshot.
 
         Args:
-            path: the folder of the store.
-            as_of: the number of a snapshot, the name of a release, or a time (text: ISO 8601, UTC unless it says so).
+            path: The folder of the store.
+            as_of: The number of a snapshot, the name of a release, or a time (as text: ISO 8601, by default UTC).
 
         Raises:
-            InputError: there is no store, or no such snapshot or release.
+            InputError: There is no store, or no such snapshot or release.
         """
         if path is None:
             from matstrata.store.settings import Settings  # deferred: 0.2 s
@@ -71,7 +71,7 @@ class FeatureStore:
         """The result of one reading SQL statement.
 
         Raises:
-            InputError: the SQL is wrong or would write.
+            InputError: The SQL is wrong or would write.
         """
         return query(self._con, statement).to_arrow_table()
 
@@ -89,11 +89,11 @@ class FeatureStore:
         """All rows of the named feature sets ('magpie', or 'magpie_v1'): the id, then the descriptors.
 
         Raises:
-            InputError: no such feature set.
+            InputError: There is no such feature set.
         """
         chosen = choose(self._con, names)
-        first, *others = chosen.labels
-        joins = " ".join(f"LEFT JOIN features.{label} USING ({chosen.key})" for label in others)
+        first, *further = chosen.labels
+        joins = " ".join(f"LEFT JOIN features.{label} USING ({chosen.key})" for label in further)
         return self._con.execute(f"SELECT * FROM features.{first} {joins} ORDER BY {chosen.key}").to_arrow_table()
 
     def features_for(
@@ -103,14 +103,14 @@ class FeatureStore:
         *,
         new: Mapping[str, FeatureSet] | None = None,
     ) -> Features:
-        """Features of entities, by request: one row for each, in order, nulls and a reason where nothing is known.
+        """Features of entities, by request: one row for each, in order; without descriptors, nulls and a reason.
 
         >>> store.features_for(["GaN", "O3Fe2", "GaN", "Unobtainium"], ["magpie"]).to_pandas()
 
         Args:
-            entities: ids of the store; or formulas of materials, in any spelling.
-            features: feature sets of one entity: 'magpie' (its current version) or 'magpie_v1'.
-            new: the feature sets (`matstrata.FEATURE_SETS`) by which to describe materials that the
+            entities: Ids of the store; or formulas of materials, in any spelling.
+            features: Feature sets of one kind of entity: 'magpie' (its current version) or 'magpie_v1'.
+            new: The feature sets (`matstrata.FEATURE_SETS`) by which to describe materials that the
                 store does not describe; they are not written.
 
         Raises:
@@ -129,17 +129,17 @@ class FeatureStore:
     ) -> TrainingSet:
         """Labels of a property joined to features: one row for each material, source, kind and method.
 
-        Both are as they were known on one snapshot: what was corrected later is not seen.
+        Both are those of one snapshot: later corrections are not seen.
 
         Args:
-            property: what is labelled, such as 'band_gap'.
-            features: feature sets of materials, as for `features_for`.
-            sources: whose labels, 'source' or 'source:method'; by default those of all.
+            property: The labelled property, such as 'band_gap'.
+            features: Feature sets of materials, as for `features_for`.
+            sources: Sources of the labels, 'source' or 'source:method'; by default all.
             kinds: 'experiment', 'computation'; by default both.
-            as_of: snapshot, moment or release; by default the snapshot on which the store was opened.
+            as_of: Snapshot, moment or release; by default the snapshot on which the store was opened.
 
         Raises:
-            InputError: no such feature set, source, snapshot or release, or no such labels.
+            InputError: There is no such feature set, source, snapshot or release, or no such labels.
         """
         request = Request.of(property, features, sources, kinds)
         if as_of is None:
@@ -147,8 +147,8 @@ class FeatureStore:
         with self.lake.reader(resolve_as_of(self.lake, as_of)) as con:
             return select_labelled(con, self.lake.root, request)
 
-    def _matching(self, table: str, **wanted: str | None) -> pa.Table:
-        given = {column: value for column, value in wanted.items() if value is not None}
+    def _matching(self, table: str, **conditions: str | None) -> pa.Table:
+        given = {column: value for column, value in conditions.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in given) or "true"
         return self._con.execute(
             f"SELECT * FROM {table} WHERE {where} ORDER BY ALL", list(given.values())

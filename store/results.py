@@ -1,6 +1,6 @@
-"""What retrieval gives: an Arrow table that turns into whatever its reader works with.
+"""The results of retrieval: an Arrow table that converts to other libraries' tables, arrays and tensors.
 
-Each other library is imported where it is asked for. Not here: retrieval itself.
+Each library is imported when its conversion is called. Not here: retrieval itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Tabular:
-    """A table with descriptors among its columns, in the forms in which people want it."""
+    """A table with descriptors among its columns, and its conversions."""
 
     table: pa.Table
 
@@ -47,24 +47,26 @@ class Tabular:
         """All columns, as a polars data frame, without copying.
 
         Raises:
-            InputError: polars is not installed.
+            InputError: Polars is not installed.
         """
         return _installed("polars").from_arrow(self.table)
 
     def to_duckdb(self, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
-        """All columns, as a relation of a connection of yours, or of DuckDB's default one."""
+        """All columns, as a relation of the given connection, or of DuckDB's default one."""
         return duckdb.from_arrow(self.table, connection=connection or duckdb.default_connection())
 
     def to_numpy(self, columns: Sequence[str] | None = None) -> NDArray[np.float64]:
         """A matrix (rows, columns) of numbers, NaN where a value is missing; by default the descriptors.
 
         Raises:
-            InputError: there is no such column, or it holds text.
+            InputError: There is no such column, or it holds text.
         """
         names = self.descriptors if columns is None else columns
         for name in names:
             if name not in self.table.column_names or pa.types.is_string(self.table.schema.field(name).type):
-                raise InputError(f"{name!r} is no column of numbers here; those are {', '.join(self.descriptors)}")
+                raise InputError(
+                    f"{name!r} is not a numeric column here; the descriptors are {', '.join(self.descriptors)}"
+                )
         matrix = np.empty((len(names), len(self)))
         for row, name in zip(matrix, names, strict=True):
             row[:] = self.table[name].to_numpy()

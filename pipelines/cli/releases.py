@@ -36,7 +36,7 @@ def create(
     if as_json:
         print_json(asdict(made))
         return
-    verb = "is now" if made.anew else "already is"
+    verb = "is now" if made.created else "already is"
     out.print(
         f"Release {made.name} {verb} snapshot {made.snapshot}. "
         f"Query it: matstrata sql --as-of {made.name} 'FROM sources'"

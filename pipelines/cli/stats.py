@@ -35,7 +35,7 @@ def stats(
     from dataclasses import asdict
 
     from matstrata.schemas.errors import InputError
-    from matstrata.store.records.statistics import THRESHOLD, drift, last_release, statistics
+    from matstrata.store.records.statistics import DRIFT_THRESHOLD, drift, last_release, statistics
 
     lake = get_lake()
     rows = statistics(lake, subject)
@@ -72,5 +72,6 @@ def stats(
     else:
         n_drifted = sum(each.drifted for each in moved.values())
         out.print(
-            f"{n_drifted:,} of {len(moved):,} columns have drifted by more than {THRESHOLD:g} since {plain(reference)}."
+            f"{n_drifted:,} of {len(moved):,} columns have drifted by more than "
+            f"{DRIFT_THRESHOLD:g} since {plain(reference)}."
         )

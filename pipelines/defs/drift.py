@@ -8,7 +8,7 @@ from __future__ import annotations
 import dagster as dg
 import duckdb
 
-from matstrata.store.records.statistics import THRESHOLD, drift_since, last_release
+from matstrata.store.records.statistics import DRIFT_THRESHOLD, drift_since, last_release
 
 _CHECK = "drift"
 _LISTED = 20
@@ -17,7 +17,9 @@ _LISTED = 20
 def drift_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
     """The check of an asset whose columns have statistics."""
     return dg.AssetCheckSpec(
-        _CHECK, asset=key, description=f"no column has moved by more than {THRESHOLD:g} since the last release (KS)"
+        _CHECK,
+        asset=key,
+        description=f"no column has moved by more than {DRIFT_THRESHOLD:g} since the last release (KS)",
     )
 
 

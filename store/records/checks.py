@@ -1,4 +1,4 @@
-"""Checks on what the store holds of a source: the conservation of records, and what validation found.
+"""Checks of a source in the store: the conservation of records, and the results of validation.
 
 Not here: the validation itself (`pipelines.ingest.validating.validation`).
 """

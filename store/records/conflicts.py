@@ -1,6 +1,6 @@
 """Where sources of one kind disagree about a material by more than measurements of it scatter.
 
-Not here: what a conflict, a label and noise are (`store.lake.views`).
+Not here: the definitions of conflicts, labels and noise (`store.lake.views`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def conflicts(lake: Lake, property: str, kind: Kind) -> tuple[float, list[dict[s
     repeated measurements, pooled over all sources that measure the property; 0 where nothing was measured twice.
 
     Raises:
-        InputError: there is no such property, or no source of that kind reports it.
+        InputError: There is no such property, or no source of that kind reports it.
     """
     get_property(property)
     threshold = CONFLICT_FACTOR * (pooled_noise(lake, property) or 0.0)
@@ -31,7 +31,7 @@ def conflicts(lake: Lake, property: str, kind: Kind) -> tuple[float, list[dict[s
             "SELECT 1 FROM observations WHERE property = ? AND kind = ? LIMIT 1", [property, kind]
         ).fetchone():
             raise InputError(
-                f"the store has no {kind} of {property}; 'matstrata sources list' shows what there is, and --kind "
+                f"the store has no {kind} of {property}; 'matstrata sources list' shows its sources, and --kind "
                 "chooses between experiment and computation"
             )
         rows = (

@@ -17,7 +17,7 @@ from matstrata.store.lake.signatures import signature
 
 @dataclass(frozen=True, slots=True)
 class MaterialsUpdate:
-    """What an update did to the table."""
+    """The changes that an update made to the table."""
 
     added: int
     removed: int
@@ -27,7 +27,7 @@ class MaterialsUpdate:
 
 
 def update_materials(lake: Lake) -> MaterialsUpdate:
-    """Add the compositions that observations name and the table lacks; remove those that nothing names any more."""
+    """Add the compositions that observations name and the table lacks; remove those that none names any more."""
     with lake.reader() as con:
         pending = con.execute(
             "SELECT (SELECT count(*) FROM observations ANTI JOIN materials USING (material_id)), "

@@ -24,7 +24,7 @@ _REJECTION = "md5(concat_ws(chr(31), source_record, rule_id, reason, raw))"
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a refresh did to the store."""
+    """The changes that a refresh made to the store."""
 
     inserted: int
     updated: int
@@ -55,19 +55,21 @@ def refresh(
     they were first read; where only their place in the file moved, they follow it and don't count as updated.
 
     Args:
-        lake: the store.
-        row: the `sources` row.
-        observations: schema of the table `observations`; `observation_id` unique.
-        rejections: schema of the table `rejections`.
-        validations: schema of the table `validations`.
-        structures: schema of the table `structures`, `structure_id` unique; groups of structures that stay are kept.
+        lake: The store.
+        row: The `sources` row.
+        observations: Rows with the schema of `observations`; `observation_id` is unique.
+        rejections: Rows with the schema of `rejections`.
+        validations: Rows with the schema of `validations`.
+        structures: Rows with the schema of `structures`; `structure_id` is unique. Groups are kept.
+
+    Returns:
+        The numbers of changes, and the snapshot.
     """
     source = row["source"]
     facts = {"source": source, "file_sha256": row["file_sha256"], "contract_sha256": row["contract_sha256"]}
     with lake.commit(f"refresh source {source}", facts) as transaction:
         con = transaction.con
         con.register("new_observations", observations)
-        con.register("new_rejections", rejections)
         con.execute(
             "CREATE TEMP TABLE difference AS SELECT n.observation_id AS new_id, o.observation_id AS old_id, "
             "n.source_record, n.record_hash <> o.record_hash AS changed FROM new_observations n FULL JOIN "
@@ -105,16 +107,7 @@ def refresh(
             )
         )
         _refresh_structures(con, source, structures)
-        con.execute(
-            f"DELETE FROM rejections WHERE source = ? "
-            f"AND {_REJECTION} NOT IN (SELECT {_REJECTION} FROM new_rejections)",
-            [source],
-        )
-        con.execute(
-            f"INSERT INTO rejections BY NAME SELECT * FROM new_rejections WHERE {_REJECTION} NOT IN "
-            f"(SELECT {_REJECTION} FROM rejections WHERE source = ?)",
-            [source],
-        )
+        _refresh_rejections(con, source, rejections)
         con.execute("DELETE FROM sources WHERE source = ?", [source])
         transaction.insert("sources", pa.Table.from_pylist([dict(row)], schema=TABLES["sources"].arrow_schema))
         transaction.insert("validations", validations)
@@ -125,12 +118,12 @@ def refresh(
 
 
 def keep_refusal(lake: Lake, source: str, validations: pa.Table) -> None:
-    """Keep what validation found of files that were refused; nothing is written where that is what was found last.
+    """Record the validation of refused files; nothing is written where the last validation had the same result.
 
     Args:
-        lake: the store.
-        source: of whose data nothing changes.
-        validations: schema of the table `validations`; empty where the records broke rules before validation.
+        lake: The store.
+        source: The source; its data don't change.
+        validations: Rows with the schema of `validations`; empty where the records broke rules before validation.
     """
     if not validations.num_rows:
         return
@@ -149,15 +142,15 @@ def keep_refusal(lake: Lake, source: str, validations: pa.Table) -> None:
 
 
 def remove(lake: Lake, source: str) -> int:
-    """Delete all that the store holds of a source, in one commit. Returns the number of observations that went.
+    """Delete all that the store holds of a source, in one commit. Returns the number of observations deleted.
 
     Raises:
-        InputError: the store holds no such source.
+        InputError: The store holds no such source.
     """
     with lake.reader() as con:
-        there = ingested(con, source)
-    if not there:
-        raise InputError(f"the store holds no source {source!r}; 'matstrata sources list' shows what it holds")
+        rows = ingested(con, source)
+    if not rows:
+        raise InputError(f"the store holds no source {source!r}; 'matstrata sources list' shows the sources")
     with lake.commit(f"remove source {source}", {"source": source}) as transaction:
         removed = _count(transaction.con.execute("DELETE FROM observations WHERE source = ?", [source]))
         for table in ("structures", "rejections", "validations", "sources"):
@@ -167,7 +160,7 @@ def remove(lake: Lake, source: str) -> int:
 
 
 def _refresh_structures(con: duckdb.DuckDBPyConnection, source: str, structures: pa.Table) -> None:
-    """A structure is named by its content, so it is there or it is not; only its place in the file can move."""
+    """Replace the structures of a source; a structure's id is a hash of its content, so only its place can change."""
     con.register("new_structures", structures)
     con.execute(
         "DELETE FROM structures WHERE source = ? AND structure_id NOT IN (SELECT structure_id FROM new_structures)",
@@ -180,13 +173,27 @@ def _refresh_structures(con: duckdb.DuckDBPyConnection, source: str, structures:
     con.execute("INSERT INTO structures BY NAME SELECT * FROM new_structures ANTI JOIN structures USING (structure_id)")
 
 
+def _refresh_rejections(con: duckdb.DuckDBPyConnection, source: str, rejections: pa.Table) -> None:
+    """Replace the rejections of a source; those that stay are not written again."""
+    con.register("new_rejections", rejections)
+    con.execute(
+        f"DELETE FROM rejections WHERE source = ? AND {_REJECTION} NOT IN (SELECT {_REJECTION} FROM new_rejections)",
+        [source],
+    )
+    con.execute(
+        f"INSERT INTO rejections BY NAME SELECT * FROM new_rejections WHERE {_REJECTION} NOT IN "
+        f"(SELECT {_REJECTION} FROM rejections WHERE source = ?)",
+        [source],
+    )
+
+
 def _count(result: Any) -> int:
     return int(result.fetchone()[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What the last refresh of a source left: to hold the next one against."""
+    """The result of a source's last refresh, with which the next one is compared."""
 
     observations: int
     middle: Mapping[str, tuple[float, float]]
@@ -205,7 +212,7 @@ def earlier(con: duckdb.DuckDBPyConnection, source: str) -> Earlier | None:
 
 
 def formulas(con: duckdb.DuckDBPyConnection, source: str) -> pa.Table:
-    """Which composition each spelling of a source was read as, but those that say more than a composition.
+    """The composition as which each spelling of a source was read, without spellings that say more than a composition.
 
     Returns:
         (n,) `formula_reported`, `material_id`.
@@ -250,7 +257,7 @@ def rejected(lake: Lake, source: str, rule_id: str | None = None, limit: int | N
 
 
 def reported(lake: Lake, source: str) -> list[dict[str, Any]]:
-    """What a source reports: each property by each method, with counts, range and flags."""
+    """The properties that a source reports, by method, with counts, range and flags."""
     with lake.reader() as con:
         return (
             con.execute(

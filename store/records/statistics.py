@@ -1,4 +1,4 @@
-"""How columns are distributed: counted at each materialization and refresh, and held against an earlier snapshot.
+"""How columns are distributed: summarized at each materialization and refresh, and compared with an earlier snapshot.
 
 The table `statistics` holds the present state; what it was at a release is read at the release's snapshot. Not here:
 the validation of values (`pipelines.ingest.validating.validation`).
@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from matstrata.schemas.tables import TABLES
+from matstrata.schemas.tables import TABLES, feature_label
 from matstrata.store.lake.as_of import AsOf, resolve_as_of
 from matstrata.store.lake.lake import Lake, Transaction
 
 PERCENTILES = 101
-BINS = 20
-THRESHOLD = 0.1  # of the Kolmogorov-Smirnov distance: a tenth of the values lies elsewhere
+HISTOGRAM_BINS = 20
+DRIFT_THRESHOLD = 0.1  # Kolmogorov-Smirnov distance at which a tenth of the values has moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether values, or missing ones, have moved by more than `THRESHOLD`."""
-        return self.distance > THRESHOLD or abs(self.missing_now - self.missing_before) > THRESHOLD
+        """Whether values, or missing ones, have moved by more than `DRIFT_THRESHOLD`."""
+        return self.distance > DRIFT_THRESHOLD or abs(self.missing_now - self.missing_before) > DRIFT_THRESHOLD
 
 
 def summarize(subject: str, columns: Iterable[tuple[str, NDArray[np.float64]]]) -> pa.Table:
@@ -52,17 +52,17 @@ def summarize(subject: str, columns: Iterable[tuple[str, NDArray[np.float64]]]) 
     now = datetime.now(UTC)
     rows = []
     for name, values in columns:
-        known = np.sort(values[np.isfinite(values)])
+        finite = np.sort(values[np.isfinite(values)])
         row: dict[str, Any] = dict.fromkeys(("lowest", "highest", "quantiles", "histogram"))
-        if len(known):
-            at = np.linspace(0, len(known) - 1, PERCENTILES).round().astype(int)
+        if len(finite):
+            at = np.linspace(0, len(finite) - 1, PERCENTILES).round().astype(int)
             row = {
-                "lowest": known[0],
-                "highest": known[-1],
-                "quantiles": known[at],
-                "histogram": _histogram(known),
+                "lowest": finite[0],
+                "highest": finite[-1],
+                "quantiles": finite[at],
+                "histogram": _histogram(finite),
             }
-        counts = {"rows": len(values), "missing": len(values) - len(known)}
+        counts = {"rows": len(values), "missing": len(values) - len(finite)}
         rows.append({"subject": subject, "column": name, **counts, **row, "computed_at": now})
     return pa.Table.from_pylist(rows, schema=TABLES["statistics"].arrow_schema)
 
@@ -106,7 +106,7 @@ def last_release(con: duckdb.DuckDBPyConnection) -> tuple[str, int] | None:
 def drift(lake: Lake, subject: str | None = None, since: AsOf = None) -> list[Drift]:
     """How far columns have moved since a snapshot, moment or release, by default the last release; the worst first.
 
-    A version of a feature set that was not there then is compared with the newest one that was. A column that has no
+    A version of a feature set that did not exist then is compared with the newest one that did. A column that has no
     statistics on one side is left out; without any release there is nothing to compare with.
     """
     snapshot = None if since is None else resolve_as_of(lake, since)
@@ -125,7 +125,7 @@ def drift_since(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: i
     for row in _rows(con, None, snapshot):
         then.setdefault(row["subject"], {})[row["column"]] = row
     sets = con.execute("SELECT name, version FROM feature_sets").fetchall()
-    versions = {f"{name}_v{version}": (name, version) for name, version in sets}
+    versions = {feature_label(name, version): (name, version) for name, version in sets}
     moved = []
     for row in _rows(con, subject):
         reference = _reference(row["subject"], then, versions)
@@ -137,7 +137,7 @@ def drift_since(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: i
 
 
 def _reference(subject: str, then: Collection[str], versions: Mapping[str, tuple[str, int]]) -> str:
-    """What a subject is compared with: itself, or of a feature set's new version the newest one that was there."""
+    """The subject for comparison: the same, or for a new version of a feature set the newest that existed then."""
     if subject in then or subject not in versions:
         return subject
     name, number = versions[subject]
@@ -148,16 +148,19 @@ def _reference(subject: str, then: Collection[str], versions: Mapping[str, tuple
 def _rows(con: duckdb.DuckDBPyConnection, subject: str | None, snapshot: int | None = None) -> list[dict[str, Any]]:
     version = "" if snapshot is None else f"AT (VERSION => {snapshot:d})"
     try:
-        found = con.execute(
+        rows = con.execute(
             f"FROM statistics {version} WHERE subject = $subject OR $subject IS NULL ORDER BY ALL", {"subject": subject}
         )
     except duckdb.CatalogException:
-        return []  # a snapshot of before statistics were kept
-    return found.to_arrow_table().to_pylist()
+        return []  # a snapshot from before the table was introduced
+    return rows.to_arrow_table().to_pylist()
 
 
 def distance(before: Sequence[float] | None, now: Sequence[float] | None) -> float:
-    """Kolmogorov-Smirnov distance of two distributions given by percentiles: 0 for equal, 1 for disjoint ones."""
+    """Kolmogorov-Smirnov distance of two distributions given by percentiles: 0 for equal, 1 for disjoint ones.
+
+    D = max over x of |F_before(x) - F_now(x)|, with F the empirical cumulative distributions of the percentiles.
+    """
     if before is None or now is None:
         return 0.0 if before is now else 1.0
     one, other = np.asarray(before), np.asarray(now)
@@ -170,8 +173,8 @@ def _missing(row: Mapping[str, Any]) -> float:
     return float(row["missing"] / row["rows"]) if row["rows"] else 0.0
 
 
-def _histogram(known: NDArray[np.float64]) -> NDArray[np.float64]:
+def _histogram(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Counts of sorted values in equal intervals; all in the first where there is only one value."""
-    edges = np.linspace(known[0], known[-1], BINS + 1)
-    upto = np.searchsorted(known, edges[1:-1], side="left")
-    return np.diff(np.concatenate([[0], upto, [len(known)]])).astype(np.float64)
+    edges = np.linspace(values[0], values[-1], HISTOGRAM_BINS + 1)
+    upto = np.searchsorted(values, edges[1:-1], side="left")
+    return np.diff(np.concatenate([[0], upto, [len(values)]])).astype(np.float64)

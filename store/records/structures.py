@@ -1,6 +1,6 @@
-"""The groups of equal structures: which structures wait for theirs, and writing it.
+"""The groups of equal structures: the structures without a group, and writing groups.
 
-Not here: telling which are equal (`pipelines.entities.structures.duplicates`).
+Not here: deciding which are equal (`pipelines.entities.structures.duplicates`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matstrata.store.lake.signatures import signature
 
 
 def waiting(lake: Lake) -> pa.Table:
-    """All structures of the compositions of which one has no group yet.
+    """All structures of the compositions of which at least one structure has no group yet.
 
     Columns: structure_id, material_id, space_group, protostructure, cif, structure_group.
     """

@@ -1,7 +1,7 @@
-"""Doctor: is the store what its catalog says? Each finding says what is wrong and how to mend it.
+"""Doctor: does the store agree with its catalog? Each finding says what is wrong and how to repair it.
 
 A Parquet file's size and footer are compared with the catalog's, and its hash with the recorded one
-(`store.lake.hashes`). Not here: mending; that is what `matstrata maintain`, `restore` and the pipelines do.
+(`store.lake.hashes`). Not here: repairs, which `matstrata maintain`, `restore` and the pipelines make.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import duckdb
 
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.schemas.tables import TABLES, feature_label
 from matstrata.store.features.decoded import damaged
-from matstrata.store.lake.catalogs import readable
+from matstrata.store.features.sets import ENTITIES
+from matstrata.store.lake.catalogs import CATALOG, readable
 from matstrata.store.lake.files import Stored
 from matstrata.store.lake.hashes import is_changed, recorded_hashes
 from matstrata.store.lake.inventory import (
@@ -29,24 +32,17 @@ from matstrata.store.lake.inventory import (
     unregistered_files,
 )
 from matstrata.store.lake.lake import Lake, current_snapshot
+from matstrata.store.lake.sql import identifier
 from matstrata.store.records.checks import conservation
 from matstrata.store.upkeep.releases import pins
 
 _PARQUET = b"PAR1"
-_KEYS = {
-    "observations": "observation_id",
-    "materials": "material_id",
-    "structures": "structure_id",
-    "sources": "source",
-    "releases": "name",
-    "models": "model_id",
-}  # DuckLake has no keys: what must be unique is looked at here
 _RESTORE = "restore the newest backup ('matstrata restore', or what PostgreSQL and the bucket offer); without one, {}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be. `damage` is what must be mended; the rest is only told."""
+    """Something that is not as it should be; it must be repaired where `damage` is true, and else is information."""
 
     check: str
     damage: bool
@@ -56,14 +52,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the doctor looked at, and what was found."""
+    """The numbers of things examined, and the findings."""
 
     looked_at: dict[str, int]
     findings: tuple[Finding, ...]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing needs mending."""
+        """Whether nothing needs repair."""
         return not any(finding.damage for finding in self.findings)
 
 
@@ -71,29 +67,29 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
     """Compare the catalog with the files, the frozen files with their hashes, the counts with the rows.
 
     Args:
-        lake: the store.
-        deep: also read every row of every file.
+        lake: The store.
+        deep: Also read every row of every file.
 
     Raises:
-        InputError: there is no store.
-        WorkError: the folder's permissions keep the catalog from being opened.
+        InputError: There is no store.
+        WorkError: The folder's permissions keep the catalog from being opened.
     """
     if not lake.exists() and lake.catalog_lost():
         what = f"{lake.catalog_file} is missing, and {lake.data} holds the files of a store"
         return Diagnosis({"catalog": 0}, (Finding("catalog", True, what, _RESTORE.format("nothing can read them")),))
     if not lake.exists():
-        raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or make one with 'matstrata run'")
+        raise InputError(f"there is no store in {lake.root}; set MATSTRATA_STORE, or create one with 'matstrata run'")
     broken = [] if lake.shared else list(_catalog(lake))  # PostgreSQL looks after its pages itself
     if broken:
         return Diagnosis({"catalog": 1}, tuple(broken))
     try:
         with lake.reader() as con:
-            files, there = data_files(con), lake.files.listed("")
-            findings = list(_data(lake, con, files, there, deep=deep))
-            if not any(finding.damage for finding in findings):  # else counting fails for the same reason
+            files, stored = data_files(con), lake.files.listed("")
+            findings = list(_data(lake, con, files, stored, deep=deep))
+            if not any(finding.damage for finding in findings):  # otherwise counting fails for the same reason
                 findings += _counted(con)
-                findings += _copies(lake, con)
-            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con, there)]
+                findings += _caches(lake, con)
+            findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con, stored)]
             looked_at = {
                 "files": len(files),
                 "bytes": sum(file.size for file in files),
@@ -104,36 +100,36 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
         return Diagnosis({"catalog": 1}, (Finding("catalog", True, f"the catalog can't be read: {error}", mend),))
     owner = lake.lock_owner()
     if owner is not None:
-        findings.append(Finding("lock", False, f"a writer is at work: {owner}", "nothing to do; it ends by itself"))
+        findings.append(Finding("lock", False, f"a writer is at work: {owner}", "nothing to do: it will end by itself"))
     return Diagnosis(looked_at, tuple(findings))
 
 
 def _catalog(lake: Lake) -> Iterator[Finding]:
-    """SQLite's own look at its pages."""
+    """SQLite's own check of its pages."""
     try:
         con = sqlite3.connect(f"file:{readable(lake.catalog_file).as_posix()}?mode=ro", uri=True, timeout=60)
         try:
-            said = [row[0] for row in con.execute("PRAGMA quick_check(5)").fetchall()]
+            results = [row[0] for row in con.execute("PRAGMA quick_check(5)").fetchall()]
         finally:
             con.close()
-    except sqlite3.OperationalError as error:  # no damage: it may not be read, or nothing may be written beside it
+    except sqlite3.OperationalError as error:  # no damage: permissions forbid to read it, or to write files next to it
         raise WorkError(f"{lake.catalog_file} can't be opened: {error}; check the folder's permissions") from error
     except sqlite3.DatabaseError as error:
-        said = [str(error)]
-    if said != ["ok"]:
+        results = [str(error)]
+    if results != ["ok"]:
         mend = _RESTORE.format("'sqlite3 catalog.sqlite .recover' saves what is left")
-        yield Finding("catalog", True, f"{lake.catalog_file} is damaged: {'; '.join(said)}", mend)
+        yield Finding("catalog", True, f"{lake.catalog_file} is damaged: {'; '.join(results)}", mend)
 
 
 def _data(
-    lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], there: Mapping[str, Stored], *, deep: bool
+    lake: Lake, con: duckdb.DuckDBPyConnection, files: list[DataFile], stored: Mapping[str, Stored], *, deep: bool
 ) -> Iterator[Finding]:
     newest, hashes = current_snapshot(con), recorded_hashes(lake.root)
     for file in files:
-        wrong = _wrong_with(lake, file, there, hashes, deep=deep)
+        wrong = _wrong_with(lake, file, stored, hashes, deep=deep)
         if wrong is None:
             continue
-        whom = (
+        readers = (
             "the newest snapshot"
             if file.seen_by(newest)
             else f"snapshots {file.begin} to {(file.end or newest + 1) - 1} only, not the newest,"
@@ -141,20 +137,20 @@ def _data(
         yield Finding(
             "data",
             True,
-            f"{lake.files.url(file.name)} ({file.table}, {file.rows:,} rows) {wrong}; {whom} needs it",
-            _RESTORE.format("bring the file back from wherever a copy lies, or make the store anew"),
+            f"{lake.files.url(file.name)} ({file.table}, {file.rows:,} rows) {wrong}; {readers} needs it",
+            _RESTORE.format("put the file back from any copy of it, or build the store again"),
         )
 
 
 def _wrong_with(
-    lake: Lake, file: DataFile, there: Mapping[str, Stored], hashes: Mapping[str, str], *, deep: bool
+    lake: Lake, file: DataFile, stored: Mapping[str, Stored], hashes: Mapping[str, str], *, deep: bool
 ) -> str | None:
     """What is wrong with a Parquet file, or None."""
-    if file.name not in there:
+    if file.name not in stored:
         return "is missing"
-    found = there[file.name].size
-    if found != file.size:
-        return f"has {found:,} bytes instead of {file.size:,}: it was cut or changed"
+    size_now = stored[file.name].size
+    if size_now != file.size:
+        return f"has {size_now:,} bytes instead of {file.size:,}: it was cut or changed"
     try:
         with lake.files.open(file.name) as stream:
             stream.seek(-8, 2)
@@ -182,69 +178,77 @@ def _unreadable(lake: Lake, file: DataFile) -> str | None:
 
 
 def _counted(con: duckdb.DuckDBPyConnection) -> list[Finding]:
+    findings: list[Finding] = []
     try:
-        return [*_counts(con), *_keys(con)]
+        for finding in chain(_keys(con), _counts(con)):
+            findings.append(finding)  # noqa: PERF402 (those before an error count)
     except duckdb.Error as error:
-        mend = "'matstrata doctor --deep' names the file; " + _RESTORE.format("make the store anew")
-        return [Finding("data", True, f"a table can't be read: {str(error).splitlines()[0]}", mend)]
+        if not findings:  # a doubled source can't be counted, and is reported as such
+            mend = "'matstrata doctor --deep' names the file; " + _RESTORE.format("build the store again")
+            findings.append(Finding("data", True, f"a table can't be read: {str(error).splitlines()[0]}", mend))
+    return findings
 
 
 def _counts(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     for (source,) in con.execute("SELECT source FROM sources ORDER BY source").fetchall():
-        found = conservation(con, source)
-        if not found.holds:
+        counts = conservation(con, source)
+        if not counts.holds:
             yield Finding(
                 "conservation",
                 True,
-                f"source {source}: {found.rows_in:,} records were read, {found.accepted:,} are accepted, "
-                f"{found.rejected:,} rejected, {found.in_both:,} both",
-                f"matstrata refresh {source}; if it stays, restore the newest backup",
+                f"source {source}: {counts.rows_in:,} records were read, {counts.accepted:,} are accepted, "
+                f"{counts.rejected:,} rejected, {counts.in_both:,} both",
+                f"matstrata refresh {source}; if that does not help, restore the newest backup",
             )
     for name, version, rows in con.execute("SELECT name, version, rows FROM feature_sets ORDER BY ALL").fetchall():
-        counted = _count(con, f"features.{name}_v{version}")
+        table = f"features.{feature_label(name, version)}"
+        counted = _count(con, table)
         if counted != rows:
             yield Finding(
                 "features",
                 True,
-                f"features.{name}_v{version} holds {counted:,} rows, and feature_sets says {rows:,}",
+                f"{table} holds {counted:,} rows, and feature_sets says {rows:,}",
                 _RESTORE.format(f"drop its rows and materialize {name} again"),
             )
 
 
 def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    keys = dict(_KEYS)
+    """DuckLake has no keys, so doubled rows are looked for here."""
+    keys = {table.name: table.key for table in TABLES.values() if table.key}
     for name, version, entity in con.execute("SELECT name, version, entity FROM feature_sets ORDER BY ALL").fetchall():
-        keys[f"features.{name}_v{version}"] = f"{entity}_id"
+        keys[f"features.{feature_label(name, version)}"] = (ENTITIES[entity].key,)
     for table, key in keys.items():
-        found = con.execute(f"SELECT count(*) - count(DISTINCT {key}), count(*) - count({key}) FROM {table}").fetchone()
-        assert found is not None
-        if found[0]:
-            what = f"{table}: {found[0]:,} rows share their {key} with another or have none"
+        columns = ", ".join(map(identifier, key))
+        complete = " AND ".join(f"{identifier(column)} IS NOT NULL" for column in key)
+        surplus = _count(con, table) - _count(con, f"(SELECT DISTINCT {columns} FROM {table} WHERE {complete})")
+        if surplus:
+            what = f"{table}: {surplus:,} row(s) repeat the {', '.join(key)} of another, or lack it"
             yield Finding("keys", True, what, _RESTORE.format("report this: a write must have gone wrong"))
 
 
 def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    there = {snapshot for (snapshot,) in con.execute("SELECT snapshot_id FROM lake.snapshots()").fetchall()}
+    rows = con.execute(f"SELECT snapshot_id FROM {CATALOG}.snapshots()").fetchall()
+    snapshots = {snapshot for (snapshot,) in rows}
     for snapshot, names in pins(con).items():
-        if snapshot not in there:
-            what = f"snapshot {snapshot} is gone, and {', '.join(names)} would need it"
-            yield Finding("pins", True, what, _RESTORE.format("it can't be asked as of that snapshot any more"))
+        if snapshot not in snapshots:
+            what = f"snapshot {snapshot} is gone, and {', '.join(names)} needs it"
+            yield Finding("pins", True, what, _RESTORE.format("the store can't be read as of that snapshot any more"))
 
 
-def _copies(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+def _caches(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     labels = [
         label for (label,) in con.execute("SELECT name || '_v' || version FROM feature_sets ORDER BY 1").fetchall()
     ]
     for path in damaged(con, lake.root, labels, [current_snapshot(con), *pins(con)]):
-        what = f"{path} is a copy of a feature table for quick reading, and holds something else"
-        yield Finding("copies", True, what, "delete the file; it is made again from the table, which is sound")
+        what = f"{path} is the memory-mapped cache of a feature table, and differs from it"
+        yield Finding("caches", True, what, "delete the file; it is made again from the table, which is sound")
 
 
 def _frozen(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     from matstrata.store.datasets.frozen import read_frozen  # deferred: 0.1 s, numpy and pyarrow
 
     for row in _rows(con, "SELECT * FROM training_sets ORDER BY training_set_id, ensemble"):
-        manifest = json.loads(row["manifest"] or "{}")  # none where it was frozen before manifests were kept
+        manifest = json.loads(row["manifest"] or "{}")  # none where an older version froze it
         frozen = read_frozen(lake, row["training_set_id"], manifest.get("file_sha256"))
         if isinstance(frozen, str):
             whose = row["name"] or f"{row['ensemble']}/{row['source']}"
@@ -258,9 +262,9 @@ def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         wrong = None
         try:
             with lake.files.open(row["path"]) as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if found != row["file_sha256"]:
-                wrong = f"has SHA-256 {found[:12]}… instead of {row['file_sha256'][:12]}…"
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digest != row["file_sha256"]:
+                wrong = f"has SHA-256 {digest[:12]}… instead of {row['file_sha256'][:12]}…"
         except OSError as error:
             wrong = f"can't be read: {error.strerror or error}"
         if wrong:
@@ -270,22 +274,24 @@ def _models(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
             yield Finding("models", bool(row["serving"]), what, mend)
 
 
-def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection, there: Mapping[str, Stored]) -> Iterator[Finding]:
+def _leftovers(lake: Lake, con: duckdb.DuckDBPyConnection, stored: Mapping[str, Stored]) -> Iterator[Finding]:
     kinds = {
-        "files that nothing names, left by processes that died": orphaned_files(con, there),
-        "frozen or half-written files without a row": unregistered_files(con, there),
+        "data files that the catalog does not name, left by processes that died": orphaned_files(con, stored),
+        "frozen or half-written files without a row": unregistered_files(con, stored),
         "files that no snapshot needs any more": [file.name for file in scheduled_files(con)],
     }
     for what, names in kinds.items():
         if names:
-            told = f"{len(names):,} {what}, {size(names, there):,} bytes, e.g. {lake.files.url(names[0])}"
-            yield Finding("leftovers", False, told, "nothing is wrong; 'matstrata maintain' deletes them after a day")
+            message = f"{len(names):,} {what}, {size(names, stored):,} bytes, e.g. {lake.files.url(names[0])}"
+            yield Finding(
+                "leftovers", False, message, "nothing is wrong; 'matstrata maintain' deletes them after a day"
+            )
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    found = con.execute(f"SELECT count(*) FROM {table}").fetchone()
-    assert found is not None
-    return int(found[0])
+    row = con.execute(f"SELECT count(*) FROM {table}").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> list[dict[str, Any]]:

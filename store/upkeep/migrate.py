@@ -1,7 +1,7 @@
 """Moving a store, with all its snapshots, from the embedded form to the shared one, or back.
 
 Files are copied first, under their own names; then the catalog's tables, row by row, in one transaction. So snapshot
-numbers, releases, training sets and models stay valid, and a migration that was cut off begins where it ended.
+numbers, releases, training sets and models stay valid, and an interrupted migration resumes where it ended.
 Not here: backups of a store in the same form.
 """
 
@@ -16,13 +16,17 @@ from dataclasses import dataclass
 import duckdb
 
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.extensions import connect
+from matstrata.store.lake.files import DATA
+from matstrata.store.lake.inventory import FROZEN
 from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.sql import identifier, literal
 
 log = logging.getLogger("matstrata.store")
 
-_FOLDERS = ("data", "training_sets", "models")
-_AT_ONCE = 8
+_FOLDERS = (DATA, *FROZEN)
+_COPY_THREADS = 8
 # How DuckLake keeps small inserts inside the catalog, by the type of their column: in SQLite, in PostgreSQL
 _INLINED = {
     "varchar": ("VARCHAR", "BLOB"),
@@ -36,7 +40,7 @@ _INLINED = {
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What was moved, or would be."""
+    """The result of a migration, or of a dry run."""
 
     source: str
     target: str
@@ -44,23 +48,23 @@ class Migrated:
     snapshots: int
     files: int
     bytes: int
-    copied: int  # files that were not there yet
+    copied: int  # files that the target lacked
     rows: Mapping[str, int]  # of each table, by name with schema
 
 
 def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
     """Copy a store into an empty place of the other form, and compare both row by row. The source stays as it is.
 
-    Nobody writes to either meanwhile. A cut-off migration leaves no visible store; the next one copies what is missing.
+    Both are locked meanwhile. An interrupted migration leaves no visible store; the next one copies what is missing.
 
     Args:
-        source: the store to copy; its root is the target's.
-        target: where it goes.
-        dry_run: look only, and say what would be done.
+        source: The store to copy; its root is the target's.
+        target: The empty place.
+        dry_run: Change nothing, and report what would be done.
 
     Raises:
-        InputError: there is nothing to copy, or something in the way.
-        WorkError: a place can't be reached, or what arrived differs from what was sent; the target is then emptied.
+        InputError: There is no store to copy, or the target is not empty.
+        WorkError: A place can't be reached, or the copy differs from the source; the target is then emptied.
     """
     if not source.exists():
         raise InputError(f"there is no store in {source.address}: nothing to migrate")
@@ -70,17 +74,17 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
         if done and _digests(target) != rows:
             raise InputError(f"{target.address} holds a store already; migrate into an empty database and folder")
         target.files.prepare()
-        wanted, there = _sizes(source), _sizes(target)
-        foreign = sorted(there.keys() - wanted.keys())
+        sizes, copied = _sizes(source), _sizes(target)
+        foreign = sorted(copied.keys() - sizes.keys())
         if foreign:
             raise InputError(
                 f"{target.files.address} holds {len(foreign)} files that are not of this store, e.g. {foreign[0]}; "
                 "migrate into an empty place"
             )
-        missing = sorted(name for name, size in wanted.items() if there.get(name) != size)
+        missing = sorted(name for name, size in sizes.items() if copied.get(name) != size)
         if not dry_run and not done:
-            log.info("copying %d of %d files to %s", len(missing), len(wanted), target.files.address)
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
+            log.info("copying %d of %d files to %s", len(missing), len(sizes), target.files.address)
+            with ThreadPoolExecutor(_COPY_THREADS) as pool:
                 for _ in pool.map(lambda name: target.files.write(name, source.files.read(name)), missing):
                     pass
             log.info("copying the catalog to %s", target.catalog.address)
@@ -88,14 +92,14 @@ def migrate(source: Lake, target: Lake, *, dry_run: bool = False) -> Migrated:
             log.info("comparing %d tables", len(rows))
             _compare(target, rows)
         with source.reader() as con:
-            snapshots = con.execute("SELECT count(*), max(snapshot_id) FROM lake.snapshots()").fetchall()[0]
+            snapshots = con.execute(f"SELECT count(*), max(snapshot_id) FROM {CATALOG}.snapshots()").fetchall()[0]
     return Migrated(
         source.address,
         target.address,
         snapshots[1],
         snapshots[0],
-        len(wanted),
-        sum(wanted.values()),
+        len(sizes),
+        sum(sizes.values()),
         len(missing),
         {name: count for name, (count, _) in rows.items()},
     )
@@ -115,21 +119,21 @@ def _compare(target: Lake, rows: Mapping[str, tuple[int, int]]) -> None:
             _clear(target)
     if arrived != rows:
         different = ", ".join(sorted(name for name in rows if arrived.get(name) != rows[name]))
-        raise WorkError(f"what arrived in {target.address} differs in {different}; it was emptied again")
+        raise WorkError(f"the copy in {target.address} differs from the source in {different}, and was emptied again")
 
 
 def _digests(lake: Lake) -> dict[str, tuple[int, int]]:
     """Of each table of the newest snapshot, the number of its rows and a hash that knows no order."""
     with lake.reader() as con:
         tables = con.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL"
+            f"SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}' ORDER BY ALL"
         ).fetchall()
-        found = {}
+        digests = {}
         for schema, table in tables:
-            name = f'{schema}."{table}"'
+            name = f"{schema}.{identifier(table)}"
             count, digest = con.execute(f"SELECT count(*), sum(hash(t)) FROM {name} t").fetchall()[0]
-            found[name] = (count, digest or 0)
-        return found
+            digests[name] = (count, digest or 0)
+        return digests
 
 
 @contextmanager
@@ -172,30 +176,30 @@ def _copy_catalog(source: Lake, target: Lake) -> None:
         if absolute != [(0,)]:
             raise InputError(f"{source.address} refers to files outside itself, which can't be migrated")
         con.execute("BEGIN")
-        there = _tables(con, "target")
+        made = _tables(con, "target")
         for table, columns in _tables(con, "source").items():
-            if table in there:
+            if table in made:
                 con.execute(f"DELETE FROM target.{table}")
             else:
-                there[table] = _create_inlined(con, table, columns, shared=target.shared is not None)
-            listed = ", ".join(f'"{name}"' for name in columns)
-            values = ", ".join(_converted(name, columns[name], there[table][name]) for name in columns)
+                made[table] = _create_inlined(con, table, columns, shared=target.shared is not None)
+            listed = ", ".join(map(identifier, columns))
+            values = ", ".join(_converted(name, columns[name], made[table][name]) for name in columns)
             con.execute(f"INSERT INTO target.{table} ({listed}) SELECT {values} FROM source.{table}")
-        data = target.files.url("data/").replace("'", "''")
-        con.execute(f"UPDATE target.ducklake_metadata SET value = '{data}' WHERE key = 'data_path'")
+        data = literal(target.files.url(DATA))
+        con.execute(f"UPDATE target.ducklake_metadata SET value = {data} WHERE key = 'data_path'")
         con.execute("COMMIT")
 
 
 def _tables(con: duckdb.DuckDBPyConnection, database: str) -> dict[str, dict[str, str]]:
     """Of each table of a catalog, the columns with their types."""
     rows = con.execute(
-        f"SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = '{database}' "
+        f"SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = {literal(database)} "
         "AND starts_with(table_name, 'ducklake_') ORDER BY table_name, column_index"
     ).fetchall()
-    found: dict[str, dict[str, str]] = {}
+    tables: dict[str, dict[str, str]] = {}
     for table, column, kind in rows:
-        found.setdefault(table, {})[column] = kind
-    return found
+        tables.setdefault(table, {})[column] = kind
+    return tables
 
 
 def _create_inlined(
@@ -214,17 +218,18 @@ def _create_inlined(
     if unknown:
         raise WorkError(f"{table} holds small inserts of a type that can't be migrated: {', '.join(sorted(unknown))}")
     types = {name: "BIGINT" if name in own else _INLINED[kinds[name]][shared] for name in columns}
-    listed = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
+    listed = ", ".join(f"{identifier(name)} {kind}" for name, kind in types.items())
     con.execute(f"CREATE TABLE target.{table} ({listed})")
     return types
 
 
-def _converted(name: str, given: str, wanted: str) -> str:
-    quoted = f'"{name}"'
-    if given == wanted:
+def _converted(name: str, old: str, new: str) -> str:
+    """The SQL that converts a column from its type in the source to that in the target."""
+    quoted = identifier(name)
+    if old == new:
         return quoted
-    if (given, wanted) == ("VARCHAR", "BLOB"):
+    if (old, new) == ("VARCHAR", "BLOB"):
         return f"encode({quoted})"
-    if (given, wanted) == ("BLOB", "VARCHAR"):
+    if (old, new) == ("BLOB", "VARCHAR"):
         return f"decode({quoted})"
-    return f"CAST({quoted} AS {wanted})"
+    return f"CAST({quoted} AS {new})"

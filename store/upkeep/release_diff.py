@@ -1,4 +1,4 @@
-"""What differs between two snapshots: counts first, then examples.
+"""The differences between two snapshots: counts first, then examples.
 
 Not here: what a release is (`store.upkeep.releases`).
 """
@@ -19,22 +19,22 @@ _SOURCE_FACTS = ("file_sha256", "contract_sha256", "rows_in", "rows_accepted", "
 
 
 def diff(lake: Lake, before: str, after: str, examples: int = 5) -> dict[str, Any]:
-    """What differs between two snapshots, each a number, a time or the name of a release.
+    """The differences between two snapshots, each given by a number, a time or the name of a release.
 
     Args:
-        lake: the store.
-        before: the earlier one.
-        after: the later one; the other way round is answered as well.
-        examples: how many values of each kind.
+        lake: The store.
+        before: The earlier snapshot.
+        after: The later snapshot; the reverse order works as well.
+        examples: The number of values of each kind.
 
     Returns:
-        `from`, `to`: the snapshots; `rows`: per table its rows in both; `sources`: those added, removed, changed, with
-        what changed; `observations`: per source, values added, removed and changed; `schema`: columns added and removed
-        and types changed; `features`: versions with their rows in both; `metrics`: figures of the serving ensembles in
-        both; `examples`: observations changed, added, removed. Lists are empty where nothing differs.
+        `from`, `to`: the snapshots; `rows`: per table its rows in both; `sources`: those added, removed or changed,
+        with the changed facts; `observations`: per source, values added, removed and changed; `schema`: columns added
+        and removed, types changed; `features`: versions with their rows in both; `metrics`: figures of the serving
+        ensembles in both; `examples`: observations changed, added, removed. Lists are empty where nothing differs.
 
     Raises:
-        InputError: there is no such snapshot.
+        InputError: There is no such snapshot.
     """
     a, b = resolve_as_of(lake, before), resolve_as_of(lake, after)
     tables, schema = _columns(lake, a), _columns(lake, b)
@@ -64,13 +64,13 @@ def _at(table: str, snapshot: int) -> str:
 def _columns(lake: Lake, snapshot: int) -> dict[str, dict[str, str]]:
     """The columns and types of each table at a snapshot; the snapshot must exist."""
     with lake.reader(snapshot) as con:
-        found = con.execute(
+        listed = con.execute(
             "SELECT c.schema_name || '.' || c.table_name, c.column_name, c.data_type FROM duckdb_columns() c "
             "JOIN duckdb_tables() t USING (database_name, schema_name, table_name) "
             f"WHERE c.database_name = '{CATALOG}' ORDER BY ALL"
         ).fetchall()
     columns: dict[str, dict[str, str]] = {}
-    for table, column, kind in found:
+    for table, column, kind in listed:
         columns.setdefault(table, {})[column] = kind
     return columns
 
@@ -101,9 +101,9 @@ def _row_counts(
     def count(table: str, tables: dict[str, dict[str, str]], snapshot: int) -> int | None:
         if table not in tables:
             return None
-        found = con.execute(f"SELECT count(*) FROM {_at(table, snapshot)}").fetchone()
-        assert found is not None
-        return int(found[0])
+        row = con.execute(f"SELECT count(*) FROM {_at(table, snapshot)}").fetchone()
+        assert row is not None
+        return int(row[0])
 
     rows = [
         {"table": table, "before": count(table, before, a), "after": count(table, after, b)}

@@ -17,6 +17,7 @@ import pyarrow as pa
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
 from matstrata.store.lake.catalogs import CATALOG
+from matstrata.store.lake.files import DATA
 from matstrata.store.lake.lake import Lake, current_snapshot
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")  # a letter first: never taken for a snapshot or a date
@@ -25,43 +26,43 @@ _CREATED = "create release"
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A named snapshot; `anew` is false where it was named so before."""
+    """A named snapshot; `created` is false where the release existed before."""
 
     name: str
     snapshot: int
     note: str | None
     created_at: datetime
-    anew: bool = False
+    created: bool = False
 
 
 def create(lake: Lake, name: str, *, snapshot: int | None = None, note: str | None = None) -> Release:
-    """Name a snapshot, by default the newest. The same again changes nothing; a name is never moved.
+    """Name a snapshot, by default the newest. Repeating it changes nothing; a name is never moved.
 
     Raises:
-        InputError: the name is unfit, taken by another snapshot, or there is no such snapshot.
+        InputError: The name is invalid or that of another snapshot, or there is no such snapshot.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} can't name a release: begin with a letter, then letters, digits, dots, dashes and underscores, "
-            "64 at most"
+            f"{name!r} can't name a release: use a letter, followed by up to 63 letters, digits, dots, dashes and "
+            "underscores"
         )
-    lake.snapshot()  # without a store, the sentence that says so
+    lake.snapshot()  # raises where there is no store
     with lake.commit(f"{_CREATED} {name}") as transaction:
         con = transaction.con
         newest = current_snapshot(con)
-        wanted = newest if snapshot is None else snapshot
+        pinned = newest if snapshot is None else snapshot
         taken = {release.name: release for release in _rows(con)}.get(name)
         if taken is not None:
-            if taken.snapshot == wanted or (snapshot is None and _nothing_since(con, taken.snapshot)):
+            if taken.snapshot == pinned or (snapshot is None and _nothing_since(con, taken.snapshot)):
                 return taken
             raise InputError(
                 f"release {name} exists, of snapshot {taken.snapshot}; a release is never moved: choose another name"
             )
-        _require_snapshot(con, wanted)
-        made = Release(name, wanted, note, datetime.now(UTC), anew=True)
-        row = {"name": name, "snapshot": wanted, "note": note, "created_at": made.created_at}
+        _require_snapshot(con, pinned)
+        made = Release(name, pinned, note, datetime.now(UTC), created=True)
+        row = {"name": name, "snapshot": pinned, "note": note, "created_at": made.created_at}
         transaction.insert("releases", pa.Table.from_pylist([row], schema=TABLES["releases"].arrow_schema))
-        transaction.facts.update(release=name, pins=wanted)
+        transaction.facts.update(release=name, pins=pinned)
     return made
 
 
@@ -75,24 +76,24 @@ def get_release(lake: Lake, name: str) -> Release:
     """One release.
 
     Raises:
-        InputError: there is none of this name.
+        InputError: There is no release of this name.
     """
-    known = {release.name: release for release in releases(lake)}
-    if name not in known:
-        raise InputError(f"there is no release {name!r}; there are: {', '.join(known) or 'none yet'}")
-    return known[name]
+    by_name = {release.name: release for release in releases(lake)}
+    if name not in by_name:
+        raise InputError(f"there is no release {name!r}; there are: {', '.join(by_name) or 'none yet'}")
+    return by_name[name]
 
 
 def attach_statement(lake: Lake, snapshot: int) -> str:
     """The SQL by which any DuckDB client sees the store as of a snapshot, read-only."""
     extensions = "; ".join(f"INSTALL {name}" for name in ("ducklake", lake.catalog.extension, *lake.files.extensions))
-    attach = lake.catalog.statement(lake.files.url("data/"), f"READ_ONLY, SNAPSHOT_VERSION {snapshot}")
-    return f"-- DuckDB's extensions are needed, once: {extensions};\n{attach};\nUSE {CATALOG};\n"
+    attach = lake.catalog.statement(lake.files.url(DATA), f"READ_ONLY, SNAPSHOT_VERSION {snapshot}")
+    return f"-- needs DuckDB's extensions, installed once: {extensions};\n{attach};\nUSE {CATALOG};\n"
 
 
 def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
-    """The snapshots that must stay readable, and for what: releases, frozen training sets, models."""
-    found: dict[int, list[str]] = {}
+    """The snapshots that must stay readable, each with the releases, frozen training sets and models that need it."""
+    pinned: dict[int, list[str]] = {}
     for statement in (
         "SELECT snapshot, 'release ' || name FROM releases",
         "SELECT snapshot, 'training set ' || training_set_id[:12] FROM training_sets",
@@ -100,29 +101,30 @@ def pins(con: duckdb.DuckDBPyConnection) -> Mapping[int, list[str]]:
     ):
         for snapshot, what in con.execute(f"{statement} ORDER BY ALL").fetchall():
             if snapshot is not None:
-                found.setdefault(int(snapshot), []).append(what)
-    return found
+                pinned.setdefault(int(snapshot), []).append(what)
+    return pinned
 
 
 def _rows(con: duckdb.DuckDBPyConnection) -> list[Release]:
-    found = con.execute("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name").fetchall()
-    return [Release(*row) for row in found]
+    rows = con.execute("SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name").fetchall()
+    return [Release(*row) for row in rows]
 
 
 def _nothing_since(con: duckdb.DuckDBPyConnection, snapshot: int) -> bool:
     """Whether nothing but releases were made since a snapshot."""
-    found = con.execute(
-        f"SELECT count(*) FROM lake.snapshots() WHERE snapshot_id > {snapshot} "
+    later = con.execute(
+        f"SELECT count(*) FROM {CATALOG}.snapshots() WHERE snapshot_id > {snapshot} "
         f"AND NOT coalesce(starts_with(commit_message, '{_CREATED} '), false)"
     ).fetchone()
-    return found == (0,)
+    return later == (0,)
 
 
 def _require_snapshot(con: duckdb.DuckDBPyConnection, snapshot: int) -> None:
-    """Refuse what maintenance expired or what never was."""
-    found = con.execute(
-        f"SELECT count(*) FILTER (snapshot_id = {snapshot:d}), max(snapshot_id) FROM lake.snapshots()"
+    """Refuse a snapshot that expired or never existed."""
+    row = con.execute(
+        f"SELECT count(*) FILTER (snapshot_id = {snapshot:d}), max(snapshot_id) FROM {CATALOG}.snapshots()"
     ).fetchone()
-    assert found is not None
-    if not found[0]:
-        raise InputError(f"the store has no snapshot {snapshot}; the newest is {found[1]}, old ones may have expired")
+    assert row is not None
+    exists, newest = row
+    if not exists:
+        raise InputError(f"the store has no snapshot {snapshot}; the newest is {newest}, and old ones may have expired")

@@ -102,7 +102,7 @@ def test_what_is_unknown_is_refused(used, thing):
 
 
 def test_the_sentence_says_where_to_look(used):
-    with pytest.raises(InputError, match=r"'nobody' is no source, training set, model.*matstrata sources list"):
+    with pytest.raises(InputError, match=r"'nobody' is not a source, training set, model.*matstrata sources list"):
         cite(used, ["nobody"])
 
 

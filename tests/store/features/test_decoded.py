@@ -22,7 +22,7 @@ from matstrata.store.upkeep.releases import create
 @pytest.fixture
 def copies(lake, put, monkeypatch):
     """A store of two described materials, in which every table is worth a copy; and the folder of the copies."""
-    monkeypatch.setattr(decoded, "WORTH", 1)
+    monkeypatch.setattr(decoded, "MIN_CACHED_ROWS", 1)
     put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1)])
     update_materials(lake)
     materialize(lake, get_feature_set("stoichiometry"))
@@ -106,7 +106,7 @@ def test_the_doctor_finds_a_copy_with_a_changed_byte(lake, copies, put, at_a_rel
     assert examine(lake).healthy
     flip(copy, 2**0.5 / 2)
     found = examine(lake)
-    assert [finding.check for finding in found.findings] == ["copies"]
+    assert [finding.check for finding in found.findings] == ["caches"]
     assert not found.healthy
     assert str(copy) in found.findings[0].what
     copy.unlink()

@@ -137,7 +137,7 @@ def test_a_damaged_backup_brings_nothing_back(filled, tmp_path, damage):
 def test_no_store_and_no_backup(tmp_path, lake):
     with pytest.raises(InputError, match="matstrata run"):
         backup(Lake(tmp_path / "nowhere"), tmp_path / "backup")
-    with pytest.raises(InputError, match="is no backup"):
+    with pytest.raises(InputError, match="is not a backup"):
         restore(lake.root, tmp_path / "again")
 
 

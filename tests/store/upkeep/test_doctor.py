@@ -1,4 +1,4 @@
-"""The doctor: a sound store is found sound, and each kind of damage is found and named, with what mends it."""
+"""The doctor: a sound store is found sound, and each kind of damage is found and named, with what repairs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS
 from matstrata.schemas.errors import InputError, WorkError
-from matstrata.schemas.tables import TABLES
+from matstrata.schemas.tables import TABLES, Table
 from matstrata.store import models
 from matstrata.store.datasets.frozen import freeze
 from matstrata.store.datasets.training_sets import select
@@ -165,6 +165,24 @@ def test_the_frozen_and_the_trained(sound):
     frozen.unlink()
     (sound.root / models.model_path("m1")).unlink()
     assert sorted(damages(examine(sound))) == ["models", "training sets"]
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES.values() if table.key], ids=lambda table: table.name)
+def test_a_doubled_row_is_reported_with_its_key(sound, table):
+    with sound.commit("a write that went wrong") as transaction:
+        rows = transaction.con.execute(f"FROM {table.name} LIMIT 1").to_arrow_table()
+        if not rows.num_rows:
+            rows = pa.Table.from_pylist([made_up(table)], schema=table.arrow_schema)
+            transaction.insert(table.name, rows)
+        transaction.insert(table.name, rows)
+    (message,) = (finding.what for finding in examine(sound).findings if finding.check == "keys")
+    assert message == f"{table.name}: 1 row(s) repeat the {', '.join(table.key)} of another, or lack it"
+
+
+def made_up(table: Table) -> dict[str, object]:
+    """A row with something in each column of the key."""
+    values = {"string": "x", "int64": 1, "double": 0.5}
+    return {column.name: values[str(column.type)] for column in table.columns if column.name in table.key}
 
 
 def test_counts_and_keys(sound):

@@ -20,7 +20,7 @@ def test_a_release_is_the_newest_snapshot_or_the_one_given(lake, put):
     first = put("lab", [("1", "GaN", 3.4)]).snapshot
     put("lab", [("1", "GaN", 3.5)])
     newest = releases.create(lake, "new", note="for the paper")
-    assert (newest.snapshot, newest.anew) == (first + 1, True)
+    assert (newest.snapshot, newest.created) == (first + 1, True)
     assert releases.create(lake, "old", snapshot=first).snapshot == first
     assert [(each.name, each.note) for each in releases.releases(lake)] == [("old", None), ("new", "for the paper")]
 
@@ -30,7 +30,7 @@ def test_the_same_again_changes_nothing(lake, put):
     made = releases.create(lake, "v1")
     before = lake.snapshot()
     again = releases.create(lake, "v1")
-    assert (again.snapshot, again.anew, lake.snapshot()) == (made.snapshot, False, before)
+    assert (again.snapshot, again.created, lake.snapshot()) == (made.snapshot, False, before)
     assert releases.create(lake, "v1", snapshot=made.snapshot).snapshot == made.snapshot
 
 
