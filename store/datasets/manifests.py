@@ -16,8 +16,8 @@ from matstrata.store.datasets.training_sets import TrainingSet
 from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.sql import literal, literals
 
-FORMAT = "matstrata.training_set/1"
-_SOURCE_FACTS = (
+MANIFEST_FORMAT = "matstrata.training_set/1"
+_SOURCE_COLUMNS = (
     *("source", "title", "kind", "method", "licence", "doi", "citation"),
     *("contract_sha256", "file_sha256", "policy"),
 )
@@ -31,7 +31,7 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
         training_set: The training set.
 
     Returns:
-        A JSON object in the format `FORMAT`.
+        A JSON object in the format `MANIFEST_FORMAT`.
     """
     sources = sorted(SourceRef.parse(text).source for text in training_set.source.split(", "))
     moment = con.execute(
@@ -39,7 +39,7 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
     ).fetchone()
     assert moment is not None
     return {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "training_set_id": training_set.training_set_id,
         "content_sha256": training_set.content_sha256,
         "request": dict(training_set.request),
@@ -55,7 +55,7 @@ def manifest_of(con: duckdb.DuckDBPyConnection, training_set: TrainingSet) -> di
         ),
         "sources": _rows(
             con,
-            f"SELECT {', '.join(_SOURCE_FACTS)} FROM sources WHERE source IN ({literals(sources)}) ORDER BY source",
+            f"SELECT {', '.join(_SOURCE_COLUMNS)} FROM sources WHERE source IN ({literals(sources)}) ORDER BY source",
         ),
     }
 

@@ -18,12 +18,12 @@ import pyarrow as pa
 from matstrata.schemas.errors import InputError, WorkError
 from matstrata.store.datasets.frozen import freeze, read_frozen
 from matstrata.store.datasets.labelled import Request, select_labelled
-from matstrata.store.datasets.manifests import FORMAT
+from matstrata.store.datasets.manifests import MANIFEST_FORMAT
 from matstrata.store.datasets.training_sets import TrainingSet, content_hash, select
 from matstrata.store.lake.as_of import AsOf, resolve_as_of
 from matstrata.store.lake.lake import Lake
 
-_NAME = re.compile(r"(?![.\s-])[^/\\\x00-\x1f]{1,60}")  # it also names the folder and the file of an export
+_DATASET_NAME = re.compile(r"(?![.\s-])[^/\\\x00-\x1f]{1,60}")  # it also names the folder and the file of an export
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def build(lake: Lake, name: str, request: Request, as_of: AsOf = None) -> Traini
     Raises:
         InputError: Nothing matches, or the name can't name a dataset.
     """
-    if not _NAME.fullmatch(name) or name.endswith(".json"):
+    if not _DATASET_NAME.fullmatch(name) or name.endswith(".json"):
         raise InputError(
             f"{name[:70]!r} can't name a dataset: use 1 to 60 characters on one line without '/', not "
             "beginning with a space, dot or dash, nor ending with '.json'"
@@ -157,6 +157,6 @@ def _from_file(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file} can't be read as a manifest: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{file} is not a manifest of a training set: it lacks the format {FORMAT!r}")
+    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+        raise InputError(f"{file} is not a manifest of a training set: it lacks the format {MANIFEST_FORMAT!r}")
     return content

@@ -20,7 +20,7 @@ from matstrata.store.lake.lake import current_snapshot
 from matstrata.store.lake.signatures import signature
 from matstrata.store.lake.sql import literal
 
-FOLDER = "decoded"
+CACHE_FOLDER = "decoded"
 MIN_CACHED_ROWS = 20_000  # from which on mapping is quicker than decoding
 
 
@@ -35,7 +35,7 @@ def decoded(con: duckdb.DuckDBPyConnection, root: Path, label: str) -> pa.Table:
     Returns:
         The whole table, each column in one piece.
     """
-    path = root / FOLDER / f"{label}-{_content(con, label, current_snapshot(con))}.arrow"
+    path = root / CACHE_FOLDER / f"{label}-{_content(con, label, current_snapshot(con))}.arrow"
     with suppress(OSError, pa.ArrowInvalid):
         return _mapped(path)
     table = con.sql(f"FROM features.{label}").to_arrow_table().combine_chunks()
@@ -53,7 +53,7 @@ def damaged(
 ) -> Iterator[Path]:
     """The caches that differ from their table on one of the snapshots. Reads them whole."""
     for label in labels:
-        for path in sorted((root / FOLDER).glob(f"{label}-*.arrow")):
+        for path in sorted((root / CACHE_FOLDER).glob(f"{label}-*.arrow")):
             of = next((each for each in snapshots if path.stem == f"{label}-{_content(con, label, each)}"), None)
             if of is not None and not _equal(con, path, f"features.{label} AT (VERSION => {of:d})"):
                 yield path

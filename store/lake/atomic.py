@@ -17,7 +17,7 @@ PARTIAL = ".partial"  # what is left of a write whose process died; the doctor f
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file to; it takes the place of `path` when the block ends without an error.
+    """A path next to `path` to write a file to; it takes the place of `path` when the block ends without an error.
 
     The content is on the disk before it has the name. Two processes that write the same file don't disturb each other:
     the last one to end wins.
@@ -49,7 +49,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it gets the name when the block ends without an error.
+    """A folder next to `folder` to fill; it gets the name when the block ends without an error.
 
     Raises:
         OSError: the disk refuses, or `folder` exists and is not empty; nothing of the new content stays.

@@ -1,4 +1,4 @@
-"""The hash of each Parquet file of an embedded store, in a file beside the catalog: DuckLake records sizes only.
+"""The hash of each Parquet file of an embedded store, in a file next to the catalog: DuckLake records sizes only.
 
 A file that the catalog names never changes, so a different hash means damage. Not here: the search for damage
 (`store.upkeep.doctor`).

@@ -37,7 +37,7 @@ FROM chosen GROUP BY material_id, property, source, kind, method
 """
 
 # Pooled over materials with at least two observations: sqrt(sum of squared deviations / sum of (n - 1)). Where
-# structures or molecules are known, those of one composition are no replicates of each other. Summed in order, for the
+# structures or molecules are known, those of one composition are not replicates of each other. Summed in order, for the
 # last digit too to be the same each time.
 _NOISE = """
 SELECT source, property, kind, method, unit, sqrt(list_sum(list(squares ORDER BY squares)) / sum(n - 1)) AS pooled_sd,

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from matstrata.schemas.errors import InputError, WorkError
-from matstrata.store.features.decoded import FOLDER as DECODED
+from matstrata.store.features.decoded import CACHE_FOLDER
 from matstrata.store.lake.atomic import PARTIAL, appearing, write_atomically
 from matstrata.store.lake.inventory import data_files
 from matstrata.store.lake.lake import Lake, current_snapshot
 from matstrata.store.lake.lock import LOCK_FILES
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_BACKUP_FORMAT = 1
 _LIVE = ("catalog.sqlite-wal", "catalog.sqlite-shm", *LOCK_FILES)  # belong to running processes
 _CHUNK = 1 << 20
 
@@ -73,7 +73,7 @@ def backup(lake: Lake, target: Path) -> Copied:
                     "otherwise run 'matstrata doctor'"
                 ) from error
         manifest = {
-            "format": _FORMAT,
+            "format": _BACKUP_FORMAT,
             "snapshot": snapshot,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "files": files,
@@ -96,7 +96,7 @@ def restore(source: Path, target: Path) -> Copied:
     try:
         manifest = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
         files: list[dict[str, Any]] = manifest["files"]
-        if manifest["format"] != _FORMAT:
+        if manifest["format"] != _BACKUP_FORMAT:
             raise InputError(f"{source} was made by another version (format {manifest['format']})")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{source} is not a backup of a store: its {MANIFEST} can't be read: {error}") from error
@@ -144,7 +144,7 @@ def _further_files(lake: Lake) -> set[Path]:
         for file in lake.root.rglob("*")
         if file.is_file()
         and not file.is_relative_to(lake.data)
-        and not file.is_relative_to(lake.root / DECODED)  # made again from the data
+        and not file.is_relative_to(lake.root / CACHE_FOLDER)  # made again from the data
         and file.relative_to(lake.root).as_posix() not in excluded
         and not file.name.endswith(PARTIAL)
     }

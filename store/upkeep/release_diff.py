@@ -15,7 +15,7 @@ from matstrata.store.lake.lake import Lake
 
 Rows = list[dict[str, Any]]
 
-_SOURCE_FACTS = ("file_sha256", "contract_sha256", "rows_in", "rows_accepted", "rows_rejected")
+_COMPARED_COLUMNS = ("file_sha256", "contract_sha256", "rows_in", "rows_accepted", "rows_rejected")
 
 
 def diff(lake: Lake, before: str, after: str, examples: int = 5) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _row_counts(
 
 
 def _sources(a: int, b: int) -> str:
-    facts = ", ".join(f"CASE WHEN x.{name} IS DISTINCT FROM y.{name} THEN '{name}' END" for name in _SOURCE_FACTS)
+    facts = ", ".join(f"CASE WHEN x.{name} IS DISTINCT FROM y.{name} THEN '{name}' END" for name in _COMPARED_COLUMNS)
     return f"""
         SELECT source, CASE WHEN x.rows_in IS NULL THEN 'added' WHEN y.rows_in IS NULL THEN 'removed'
                 ELSE 'changed' END AS change,
@@ -122,8 +122,8 @@ def _sources(a: int, b: int) -> str:
             x.rows_in AS records_before, y.rows_in AS records_after,
             x.rows_rejected AS rejected_before, y.rows_rejected AS rejected_after
         FROM {_at("sources", a)} x FULL JOIN {_at("sources", b)} y USING (source)
-        WHERE ({", ".join(f"x.{name}" for name in _SOURCE_FACTS)})
-            IS DISTINCT FROM ({", ".join(f"y.{name}" for name in _SOURCE_FACTS)})
+        WHERE ({", ".join(f"x.{name}" for name in _COMPARED_COLUMNS)})
+            IS DISTINCT FROM ({", ".join(f"y.{name}" for name in _COMPARED_COLUMNS)})
         ORDER BY source
     """
 

@@ -20,7 +20,7 @@ from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.files import DATA
 from matstrata.store.lake.lake import Lake, current_snapshot
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")  # a letter first: never taken for a snapshot or a date
+_RELEASE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")  # a letter first: never taken for a snapshot or a date
 _CREATED = "create release"
 
 
@@ -41,7 +41,7 @@ def create(lake: Lake, name: str, *, snapshot: int | None = None, note: str | No
     Raises:
         InputError: The name is invalid or that of another snapshot, or there is no such snapshot.
     """
-    if not _NAME.fullmatch(name):
+    if not _RELEASE_NAME.fullmatch(name):
         raise InputError(
             f"{name!r} can't name a release: use a letter, followed by up to 63 letters, digits, dots, dashes and "
             "underscores"

@@ -68,26 +68,26 @@ def embedded(pristine, place) -> Lake:
 
 def history(lake: Lake) -> list[object]:
     """All rows of all tables that hold any, on all snapshots, and what is said of these."""
-    found: list[object] = []
+    content: list[object] = []
     with lake.reader() as con:
         tables = con.execute(
             "SELECT schema_name, table_name, comment FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL"
         ).fetchall()
-        found.append(tables)
+        content.append(tables)
         # two tables in three are empty, and to look into each on each snapshot takes a minute
         filled = con.execute("SELECT table_name FROM lake.table_info() WHERE file_count > 0 ORDER BY ALL").fetchall()
-        found.append(filled)
+        content.append(filled)
         for snapshot in range(1, lake.snapshot() + 1):
             for schema, table in [(schema, table) for schema, table, _ in tables if (table,) in filled]:
                 at = f"SELECT * FROM {schema}.{table} AT (VERSION => {snapshot}) ORDER BY ALL"
                 with contextlib.suppress(duckdb.CatalogException):  # not there yet
-                    found.append(repr(con.execute(at).fetchall()))
+                    content.append(repr(con.execute(at).fetchall()))
     with lake.reader() as con:
-        found.append(con.execute("SELECT * FROM lake.snapshots() ORDER BY snapshot_id").fetchall())
-        found.append(con.execute("SELECT count(*) FROM labels").fetchall())
+        content.append(con.execute("SELECT * FROM lake.snapshots() ORDER BY snapshot_id").fetchall())
+        content.append(con.execute("SELECT count(*) FROM labels").fetchall())
         changes = "FROM lake.table_changes('materials', 2, 4) ORDER BY ALL"
-        found.append(con.execute(changes).fetchall())
-    return found
+        content.append(con.execute(changes).fetchall())
+    return content
 
 
 def test_there_and_back_every_snapshot_holds_the_same(embedded, place, monkeypatch, tmp_path):

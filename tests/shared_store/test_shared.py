@@ -111,15 +111,15 @@ def test_it_is_maintained_and_examined_as_an_embedded_one_is(shared):
     assert done.expired == planned.expired != ()
     assert done.merged > 1
     assert done.deleted.files > len(strays)
-    there = shared.files.listed("")
-    assert not there.keys() & set(strays)
+    stored = shared.files.listed("")
+    assert not stored.keys() & set(strays)
     assert materials(shared) == newest
     with shared.reader(pinned) as con:
         assert con.execute("SELECT count(*) FROM materials").fetchall() == [(24,)]
     diagnosis = doctor.examine(shared, deep=True)
     assert diagnosis.findings == ()
     assert maintain(shared, ALL_AT_ONCE).deleted.files == 0
-    lost, cut = sorted(name for name in there if name.startswith("data/main/materials/"))[:2]
+    lost, cut = sorted(name for name in stored if name.startswith("data/main/materials/"))[:2]
     shared.files.delete(lost)
     shared.files.write(cut, b"PAR1PAR1")
     wrong = [finding.what for finding in doctor.examine(shared).findings if finding.damage]
@@ -140,8 +140,8 @@ def test_unneeded_objects_wait_for_their_grace(shared):
 def test_several_writing_processes_lose_nothing(shared, tmp_path):
     writers = [start(tmp_path / str(n // 2), f"w{n}", 5) for n in range(4)]  # two machines, two processes each
     for writer in writers:
-        said = writer.communicate()[1].splitlines()
-        assert [line for line in said if not line.startswith("waiting for another writer")] == []
+        lines = writer.communicate()[1].splitlines()
+        assert [line for line in lines if not line.startswith("waiting for another writer")] == []
         assert writer.returncode == 0
     assert materials(shared) == sorted(f"w{n}-{i}-{j}" for n in range(4) for i in range(5) for j in range(3))
     assert shared.snapshot() == 1 + 20
@@ -202,21 +202,21 @@ def test_what_can_not_be_reached_is_named_without_its_password(postgres, place, 
     monkeypatch.setenv(variable, value.format(password="hush5ecret", port=postgres.port))
     with pytest.raises((InputError, WorkError), match=hint) as error:
         Lake.of(Settings()).init()
-    said = [str(error.value), str(error.value.__cause__)]
+    texts = [str(error.value), str(error.value.__cause__)]
     with contextlib.suppress(InputError, WorkError):
-        said.append(str(describe(Settings())))
+        texts.append(str(describe(Settings())))
     with contextlib.suppress(InputError, WorkError):
-        said.append(str(summarize(Lake.of(Settings()))))
-    assert not [text for text in said if "hush5ecret" in text]
+        texts.append(str(summarize(Lake.of(Settings()))))
+    assert not [text for text in texts if "hush5ecret" in text]
 
 
 def test_keys_are_neither_kept_nor_shown(shared, postgres, capfd):
     add(shared, *(f"x{i:06}" for i in range(20_000)))
     database = shared.shared.catalog.rpartition("/")[2]
-    said = [repr(shared), str(Settings()), str(describe(Settings())), str(summarize(shared))]
+    texts = [repr(shared), str(Settings()), str(describe(Settings())), str(summarize(shared))]
     with shared.reader() as con:
-        said += [str(con.execute("SELECT * FROM duckdb_databases()").fetchall())]
-        said += [str(con.execute("SELECT * FROM duckdb_secrets()").fetchall())]
+        texts += [str(con.execute("SELECT * FROM duckdb_databases()").fetchall())]
+        texts += [str(con.execute("SELECT * FROM duckdb_secrets()").fetchall())]
     dump = subprocess.run(
         [postgres.bin / "pg_dump", "-h", "127.0.0.1", "-p", str(postgres.port), "-U", servers.USER, database],
         env={**os.environ, "PGPASSWORD": servers.PASSWORD},
@@ -224,11 +224,11 @@ def test_keys_are_neither_kept_nor_shown(shared, postgres, capfd):
         capture_output=True,
         text=True,
     ).stdout
-    said += [dump, *capfd.readouterr()]
-    said += [shared.files.read(name).decode("latin-1") for name in shared.files.listed("")]
+    texts += [dump, *capfd.readouterr()]
+    texts += [shared.files.read(name).decode("latin-1") for name in shared.files.listed("")]
     assert "ducklake_snapshot" in dump
     quoted = shared.shared.catalog.split(":")[2].rpartition("@")[0]
-    for text in said:
+    for text in texts:
         for key in (servers.PASSWORD, quoted, servers.SECRET_KEY):
             assert key not in text
     assert not list(Path.home().glob(".duckdb/stored_secrets/*"))

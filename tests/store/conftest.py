@@ -32,7 +32,7 @@ def put(lake: Lake) -> Put:
         **fields: Any,
     ) -> Refreshed:
         kind = fields.get("kind", "experiment")
-        found = [_observation(source, kind, file, *row) for row in rows]
+        written = [_observation(source, kind, file, *row) for row in rows]
         refused = [
             {
                 "source": source,
@@ -60,7 +60,7 @@ def put(lake: Lake) -> Put:
                 "refreshed_at": datetime.now(UTC),
                 **fields,
             },
-            pa.Table.from_pylist(found, schema=TABLES["observations"].arrow_schema),
+            pa.Table.from_pylist(written, schema=TABLES["observations"].arrow_schema),
             pa.Table.from_pylist(refused, schema=TABLES["rejections"].arrow_schema),
             TABLES["validations"].arrow_schema.empty_table(),
             TABLES["structures"].arrow_schema.empty_table(),

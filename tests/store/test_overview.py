@@ -1,4 +1,4 @@
-"""The catalogue: what is counted is what is there, and what is predicted is followed down to its sources."""
+"""The overview: what is counted is what is there, and what is predicted is followed down to its sources."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from matstrata.store.upkeep import releases
 
 
 @pytest.fixture
-def found(lake, put):
-    """The catalogue of a store with two sources, an ensemble and its helper, and predictions."""
+def overview(lake, put):
+    """The overview of a store with two sources, an ensemble and its helper, and predictions."""
     put("lab", [("1", "GaN", 3.4), ("2", "GaN", 3.5), ("3", "Si", 1.1)], [("4", "formula.syntax")])
     put("dft", [("1", "GaN", 1.9), ("2", "AlN", 4.1)], kind="computation")
     with lake.commit("what the pipelines do") as transaction:
@@ -55,29 +55,31 @@ def found(lake, put):
         return store_overview(con)
 
 
-def test_counts(found):
-    assert {row["source"]: (row["rows_in"], row["rows_rejected"], row["observations"]) for row in found["sources"]} == {
+def test_counts(overview):
+    assert {
+        row["source"]: (row["rows_in"], row["rows_rejected"], row["observations"]) for row in overview["sources"]
+    } == {
         "lab": (4, 1, 3),
         "dft": (2, 0, 2),
     }
-    (gap,) = found["properties"]
+    (gap,) = overview["properties"]
     assert (gap["observations"], gap["materials"], gap["sources"], gap["unit"]) == (5, 3, ["dft", "lab"], "eV")
     assert (gap["lowest"], gap["median"], gap["highest"]) == (1.1, 3.4, 4.1)
     assert gap["definition"]
-    assert [(row["version"], row["current"], row["failed"]) for row in found["feature_sets"]] == [
+    assert [(row["version"], row["current"], row["failed"]) for row in overview["feature_sets"]] == [
         (1, False, 0),
         (2, True, 1),
     ]
-    assert [row["name"] for row in found["releases"]] == ["v1"]
+    assert [row["name"] for row in overview["releases"]] == ["v1"]
 
 
-def test_lineage_from_predictions_down_to_the_sources(found):
+def test_lineage_from_predictions_down_to_the_sources(overview):
     parents: dict[str, set[str]] = {}
-    for edge in found["lineage"]:
+    for edge in overview["lineage"]:
         parents.setdefault(edge["to"], set()).add(edge["from"])
     assert parents["predictions band_gap"] == {"model ensemble"}
     assert parents["model ensemble"] == {f"training set {'a' * 12}", "model helper"}
     assert parents["model helper"] == {f"training set {'b' * 12}"}
     assert parents[f"training set {'b' * 12}"] == {"observations dft/band_gap", "features magpie_v2"}
     assert parents["observations dft/band_gap"] == {"source dft"}
-    assert not any("old" in edge["from"] for edge in found["lineage"]), "what no longer serves is no ancestor"
+    assert not any("old" in edge["from"] for edge in overview["lineage"]), "what no longer serves is no ancestor"

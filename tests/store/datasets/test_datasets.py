@@ -59,20 +59,25 @@ def test_the_same_request_is_frozen_once(filled):
 
 def test_a_manifest_tells_all(filled):
     frozen = build(filled)
-    told = datasets.manifest(filled, "gaps")
-    assert told["training_set_id"] == frozen.training_set_id
-    assert told["request"] == {"property": "band_gap", "features": ["stoichiometry_v1"], "sources": None, "kinds": None}
-    assert [source["contract_sha256"] for source in told["sources"]] == ["c" * 64] * 2
-    assert told["feature_sets"][0]["signature"] == get_feature_set("stoichiometry").signature()
-    assert [column["name"] for column in told["columns"]] == frozen.table.column_names
-    assert all(column["meaning"] for column in told["columns"])
-    assert datasets.manifest(filled, frozen.training_set_id[:8]) == told
+    manifest = datasets.manifest(filled, "gaps")
+    assert manifest["training_set_id"] == frozen.training_set_id
+    assert manifest["request"] == {
+        "property": "band_gap",
+        "features": ["stoichiometry_v1"],
+        "sources": None,
+        "kinds": None,
+    }
+    assert [source["contract_sha256"] for source in manifest["sources"]] == ["c" * 64] * 2
+    assert manifest["feature_sets"][0]["signature"] == get_feature_set("stoichiometry").signature()
+    assert [column["name"] for column in manifest["columns"]] == frozen.table.column_names
+    assert all(column["meaning"] for column in manifest["columns"])
+    assert datasets.manifest(filled, frozen.training_set_id[:8]) == manifest
     assert cite(filled, ["gaps"]) == ["@misc{dft}", "@misc{lab, title={A lab}}"]
 
 
 def test_what_was_frozen_comes_back_after_the_store_has_moved_on(filled, put):
     frozen = build(filled)
-    told = datasets.manifest(filled, "gaps")
+    manifest = datasets.manifest(filled, "gaps")
     for i in range(3):
         shuffled = random.Random(i).sample(ROWS, len(ROWS))
         put("lab", [*shuffled, (f"n{i}", "ZnO", 3.3 + i, UV)], policy="mean")
@@ -83,10 +88,10 @@ def test_what_was_frozen_comes_back_after_the_store_has_moved_on(filled, put):
         transaction.con.execute("CALL ducklake_flush_inlined_data('lake')")
         transaction.con.execute("CALL ducklake_merge_adjacent_files('lake')")
     assert build(filled, "later").content_sha256 != frozen.content_sha256
-    again = datasets.rebuild(filled, told)
+    again = datasets.rebuild(filled, manifest)
     assert again.training_set_id == frozen.training_set_id
     assert again.table.equals(frozen.table)
-    assert datasets.verify(filled, told).holds
+    assert datasets.verify(filled, manifest).holds
 
 
 def test_the_order_of_files_does_not_show(filled, put):
@@ -99,28 +104,28 @@ def test_the_order_of_files_does_not_show(filled, put):
 
 def test_a_lost_or_damaged_file_is_found_and_made_again(filled):
     frozen = build(filled)
-    told = datasets.manifest(filled, "gaps")
+    manifest = datasets.manifest(filled, "gaps")
     file = filled.root / training_set_path(frozen.training_set_id)
     whole = file.read_bytes()
     file.write_bytes(whole[:-20] + b"x" * 20)
-    assert datasets.verify(filled, told).file == "damaged"
-    assert datasets.load(filled, told).equals(frozen.table)
+    assert datasets.verify(filled, manifest).file == "damaged"
+    assert datasets.load(filled, manifest).equals(frozen.table)
     file.unlink()
-    assert not datasets.verify(filled, told).holds
-    assert datasets.load(filled, told).equals(frozen.table)
+    assert not datasets.verify(filled, manifest).holds
+    assert datasets.load(filled, manifest).equals(frozen.table)
     build(filled)
     assert file.read_bytes() == whole
-    assert datasets.verify(filled, told).holds
+    assert datasets.verify(filled, manifest).holds
 
 
 def test_a_set_that_can_no_longer_be_made_says_so(filled):
     build(filled)
-    told = datasets.manifest(filled, "gaps")
-    other = told | {"content_sha256": "0" * 64}
+    manifest = datasets.manifest(filled, "gaps")
+    other = manifest | {"content_sha256": "0" * 64}
     assert datasets.verify(filled, other).rebuilt == "different"
-    gone = told | {"snapshot": 10_000}
+    gone = manifest | {"snapshot": 10_000}
     assert "does not exist" in datasets.verify(filled, gone).rebuilt
-    (filled.root / training_set_path(told["training_set_id"])).unlink()
+    (filled.root / training_set_path(manifest["training_set_id"])).unlink()
     with pytest.raises(WorkError, match="is lost"):
         datasets.load(filled, other)
 
@@ -129,10 +134,10 @@ def test_sets_of_ensembles_have_manifests_too(filled):
     with filled.reader() as con:
         one = select(con, "dft", ["band_gap"], ["stoichiometry"])
     freeze(filled, "band_gap", one)
-    told = datasets.manifest(filled, one.training_set_id[:10])
-    assert read_frozen(filled, one.training_set_id, told["file_sha256"]).equals(one.table)
+    manifest = datasets.manifest(filled, one.training_set_id[:10])
+    assert read_frozen(filled, one.training_set_id, manifest["file_sha256"]).equals(one.table)
     assert one.descriptors[0] == "n_elements"
-    assert datasets.verify(filled, told).holds
+    assert datasets.verify(filled, manifest).holds
 
 
 def test_null_is_not_nan(filled):

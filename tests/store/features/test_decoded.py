@@ -26,17 +26,18 @@ def copies(lake, put, monkeypatch):
     put("lab", [("1", "GaN", 3.4), ("2", "Si", 1.1)])
     update_materials(lake)
     materialize(lake, get_feature_set("stoichiometry"))
-    return lake.root / decoded.FOLDER
+    return lake.root / decoded.CACHE_FOLDER
 
 
 def described(lake, as_of=None) -> pa.Table:
     with FeatureStore.open(lake.root, as_of=as_of) as store:
         answer = store.features_for(["Si", "GaN", "InP", "Si"], ["stoichiometry"]).to_arrow()
         table = store.features("stoichiometry")
-        known = {row["material_id"]: row for row in table.to_pylist()}
+        expected = {row["material_id"]: row for row in table.to_pylist()}
     for row in answer.to_pylist():  # by the copy as by the table
         assert {name: row[name] for name in table.column_names[1:]} == {
-            name: known[row["entity"]][name] if row["entity"] in known else None for name in table.column_names[1:]
+            name: expected[row["entity"]][name] if row["entity"] in expected else None
+            for name in table.column_names[1:]
         }
     return answer
 
@@ -82,7 +83,7 @@ def test_without_a_place_for_copies_all_works_as_well(lake, copies):
 def test_a_backup_holds_no_copies(lake, copies, tmp_path):
     assert list(copies.iterdir())
     backup(lake, tmp_path / "kept")
-    assert not (tmp_path / "kept" / decoded.FOLDER).exists()
+    assert not (tmp_path / "kept" / decoded.CACHE_FOLDER).exists()
 
 
 def flip(copy, value: float) -> None:
@@ -105,10 +106,10 @@ def test_the_doctor_finds_a_copy_with_a_changed_byte(lake, copies, put, at_a_rel
     (copy,) = copies.iterdir()
     assert examine(lake).healthy
     flip(copy, 2**0.5 / 2)
-    found = examine(lake)
-    assert [finding.check for finding in found.findings] == ["caches"]
-    assert not found.healthy
-    assert str(copy) in found.findings[0].what
+    diagnosis = examine(lake)
+    assert [finding.check for finding in diagnosis.findings] == ["caches"]
+    assert not diagnosis.healthy
+    assert str(copy) in diagnosis.findings[0].what
     copy.unlink()
     assert examine(lake).healthy
 

@@ -38,11 +38,11 @@ class Counter:
 
     def __init__(self, refuse: str = "") -> None:
         self.refuse = refuse
-        self.asked: list[list[str]] = []
+        self.requests: list[list[str]] = []
 
     def __call__(self, elements, fractions):
         systems = ["-".join(symbols) for symbols in elements.to_pylist()]
-        self.asked.append(systems)
+        self.requests.append(systems)
         matrix = np.array([[max(f), len(f)] for f in fractions.to_pylist()]).reshape(-1, 2)
         return matrix, [f"no data for {self.refuse}" if self.refuse and self.refuse in s else None for s in systems]
 
@@ -103,7 +103,7 @@ def test_a_second_time_nothing_is_computed(lake, make):
     counter = Counter()
     first = materialize(lake, make(counter))
     again = materialize(lake, make(counter))
-    assert len(counter.asked) == 1
+    assert len(counter.requests) == 1
     assert (again.version, again.computed, again.rows, again.snapshot) == (1, 0, 3, first.snapshot)
     assert lake.snapshot() == first.snapshot
 
@@ -114,7 +114,7 @@ def test_only_new_materials_are_computed(lake, make, put):
     put("other", [("r1", "InP", 1.3), ("r2", "GaN", 3.4)])
     update_materials(lake)
     done = materialize(lake, make(counter))
-    assert counter.asked == [["Fe-O", "Ga-N", "Si"], ["In-P"]]
+    assert counter.requests == [["Fe-O", "Ga-N", "Si"], ["In-P"]]
     assert (done.version, done.computed, done.rows) == (1, 1, 4)
 
 
@@ -125,7 +125,7 @@ def test_a_material_that_vanishes_and_returns_is_not_computed_again(lake, make, 
         put("lab", rows)
         update_materials(lake)
         assert materialize(lake, make(counter)).computed == 0
-    assert len(counter.asked) == 1
+    assert len(counter.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_failure_has_a_reason_and_is_not_tried_again(lake, make):
     assert failures == [("sizes", 1, "Si", "no data for Si")]
     before = lake.snapshot()
     assert materialize(lake, make(counter)).computed == 0
-    assert (len(counter.asked), lake.snapshot()) == (1, before)
+    assert (len(counter.requests), lake.snapshot()) == (1, before)
 
 
 def test_a_new_version_tries_again(lake, make):
@@ -259,7 +259,7 @@ def test_a_failure_is_tried_again_when_its_inputs_change_or_when_told_to(lake, m
         transaction.con.execute(
             "UPDATE materials SET fractions = [0.5, 0.5], elements = ['Si', 'C'] WHERE material_id = 'Si'"
         )
-    assert (materialize(lake, make(counter)).failed, counter.asked[-1]) == (1, ["Si-C"])
+    assert (materialize(lake, make(counter)).failed, counter.requests[-1]) == (1, ["Si-C"])
     assert materialize(lake, make(counter)).failed == 0, "not a third time"
     assert materialize(lake, make(counter), retry=True).failed == 1
     counter.refuse = ""
@@ -279,8 +279,8 @@ def test_what_an_earlier_snapshot_held_can_be_described(lake, make, put):
 
 def test_structures_are_described_by_their_own_ids(lake, make):
     def compute(elements, fractions, volume_per_atom, density, cif):
-        known = volume_per_atom.to_numpy(zero_copy_only=False)
-        return np.stack([known, 1 / known], axis=1), [None] * len(known)
+        volumes = volume_per_atom.to_numpy(zero_copy_only=False)
+        return np.stack([volumes, 1 / volumes], axis=1), [None] * len(volumes)
 
     with lake.commit("structures") as transaction:
         for name, material, volume in (("s1", "GaN", 11.0), ("s2", "GaN", 12.0)):
@@ -291,10 +291,10 @@ def test_structures_are_described_by_their_own_ids(lake, make):
     done = materialize(lake, make(compute, entity="structure"))
     assert done.rows == 2
     with FeatureStore.open(lake.root) as store:
-        found = store.features_for(["s2", "GaN", "s1"], ["sizes"]).table
-    assert found["structure_id"].to_pylist() == ["s2", "GaN", "s1"]
-    assert found["largest"].to_pylist() == [12.0, None, 11.0]
-    assert found["reason"].to_pylist() == [None, "the store holds no structure GaN", None]
+        features = store.features_for(["s2", "GaN", "s1"], ["sizes"]).table
+    assert features["structure_id"].to_pylist() == ["s2", "GaN", "s1"]
+    assert features["largest"].to_pylist() == [12.0, None, 11.0]
+    assert features["reason"].to_pylist() == [None, "the store holds no structure GaN", None]
 
 
 _KILLED = """
@@ -323,8 +323,10 @@ def test_a_killed_run_loses_a_chunk_and_the_next_carries_on(lake, make, seconds,
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
     with lake.reader() as con:
-        there = con.execute("SELECT rows FROM feature_sets WHERE name = 'killed'").fetchone()
-        if there is not None:
-            assert con.execute("SELECT count(*) FROM features.killed_v1").fetchone() == there, "nothing is half-written"
+        registered = con.execute("SELECT rows FROM feature_sets WHERE name = 'killed'").fetchone()
+        if registered is not None:
+            assert con.execute("SELECT count(*) FROM features.killed_v1").fetchone() == registered, (
+                "nothing is half-written"
+            )
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[3])
     assert table(lake, "killed_v1") == {"GaN": (2.0,), "Fe2O3": (2.0,), "Si": (1.0,)}

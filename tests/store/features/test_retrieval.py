@@ -72,16 +72,16 @@ def _observe(lake: Lake, values: dict[str, float], source: str = "lab") -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    asked=st.lists(st.one_of(st.sampled_from([*SPELLINGS, *STRANGE]), st.none(), st.text(max_size=4)), max_size=30),
+    requested=st.lists(st.one_of(st.sampled_from([*SPELLINGS, *STRANGE]), st.none(), st.text(max_size=4)), max_size=30),
     names=st.sampled_from([["magpie"], ["stoichiometry", "magpie"], ["magpie_v1"]]),
     anew=st.booleans(),
 )
-def test_one_row_for_each_request_in_order(opened, asked, names, anew):
-    found = opened.features_for(asked, names, new=FEATURE_SETS if anew else None)
-    assert found.table["entity"].to_pylist() == asked
-    assert len(found) == len(asked)
-    for row in found.table.to_pylist():
-        described = all(row[column] is not None for column in found.descriptors)
+def test_one_row_for_each_request_in_order(opened, requested, names, anew):
+    result = opened.features_for(requested, names, new=FEATURE_SETS if anew else None)
+    assert result.table["entity"].to_pylist() == requested
+    assert len(result) == len(requested)
+    for row in result.table.to_pylist():
+        described = all(row[column] is not None for column in result.descriptors)
         assert described == (row["reason"] is None), "a row is whole, or says why it is not"
         if row["entity"] in SPELLINGS | STRANGE:
             assert row["material_id"] == (SPELLINGS | STRANGE)[row["entity"]]
@@ -89,23 +89,23 @@ def test_one_row_for_each_request_in_order(opened, asked, names, anew):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(KNOWN), max_size=30))
-def test_each_row_is_the_row_of_its_material(opened, asked):
+def test_each_row_is_the_row_of_its_material(opened, requested):
     table = {row["material_id"]: row for row in opened.features("magpie").to_pylist()}
-    found = opened.features_for(asked, ["magpie"])
-    for row in found.table.to_pylist():
-        expected = table.get(row["material_id"], dict.fromkeys(found.descriptors))
-        np.testing.assert_equal({c: row[c] for c in found.descriptors}, {c: expected[c] for c in found.descriptors})
+    result = opened.features_for(requested, ["magpie"])
+    for row in result.table.to_pylist():
+        expected = table.get(row["material_id"], dict.fromkeys(result.descriptors))
+        np.testing.assert_equal({c: row[c] for c in result.descriptors}, {c: expected[c] for c in result.descriptors})
 
 
 def test_reasons_say_what_is_missing(filled):
     with FeatureStore.open(filled.root) as store:
-        found = store.features_for(["Nh2O", "InP", "NaCl)", None], ["magpie", "stoichiometry"])
-    reasons = found.table["reason"].to_pylist()
+        result = store.features_for(["Nh2O", "InP", "NaCl)", None], ["magpie", "stoichiometry"])
+    reasons = result.table["reason"].to_pylist()
     assert reasons[0] == "magpie_v1: no Magpie data for element Nh"
     assert reasons[1] == "the store holds no material InP"
     assert "character 5" in reasons[2]
     assert reasons[3] == "no entity was given"
-    assert found.table["n_elements"].to_pylist() == [2.0, None, None, None], "one set may know what the other does not"
+    assert result.table["n_elements"].to_pylist() == [2.0, None, None, None], "one set may know what the other does not"
 
 
 def test_new_materials_get_what_they_would_get_in_the_store(filled, tmp_path):
@@ -132,28 +132,28 @@ def test_a_set_that_computes_differently_describes_nothing_new(filled):
 
 def test_the_forms_of_a_result_agree(filled):
     with FeatureStore.open(filled.root) as store:
-        found = store.features_for(["GaN", "Xx", "Si"], ["stoichiometry"])
-    matrix = found.to_numpy()
+        result = store.features_for(["GaN", "Xx", "Si"], ["stoichiometry"])
+    matrix = result.to_numpy()
     assert matrix.shape == (3, 6)
     assert np.isnan(matrix[1]).all()
-    np.testing.assert_array_equal(found.to_pandas()[list(found.descriptors)].to_numpy(), matrix)
-    frame = found.to_polars()
+    np.testing.assert_array_equal(result.to_pandas()[list(result.descriptors)].to_numpy(), matrix)
+    frame = result.to_polars()
     assert isinstance(frame, pl.DataFrame)
-    np.testing.assert_array_equal(frame.select(found.descriptors).to_numpy(), matrix)
+    np.testing.assert_array_equal(frame.select(result.descriptors).to_numpy(), matrix)
     with duckdb.connect() as con:
-        assert found.to_duckdb(con).aggregate("sum(n_elements)").fetchone() == (3.0,)
-    np.testing.assert_array_equal(found.to_numpy(["n_elements"]), [[2], [np.nan], [1]])
+        assert result.to_duckdb(con).aggregate("sum(n_elements)").fetchone() == (3.0,)
+    np.testing.assert_array_equal(result.to_numpy(["n_elements"]), [[2], [np.nan], [1]])
     for wrong in (["nix"], ["entity"], "n_elements"):
         with pytest.raises(InputError, match="not a numeric column"):
-            found.to_numpy(wrong)
+            result.to_numpy(wrong)
     try:
         import torch
     except ImportError:
         with pytest.raises(InputError, match="pip install torch"):
-            found.to_torch()
+            result.to_torch()
     else:
-        np.testing.assert_array_equal(found.to_torch().numpy(), matrix)
-        assert found.to_torch().dtype == torch.float64
+        np.testing.assert_array_equal(result.to_torch().numpy(), matrix)
+        assert result.to_torch().dtype == torch.float64
 
 
 @pytest.mark.parametrize("entities", [pa.array(["GaN", None]), pa.chunked_array([["GaN"], [None]])])
@@ -213,13 +213,13 @@ def test_a_later_correction_never_leaks_back(lake):
     materialize(lake, get_feature_set("stoichiometry"))
     with FeatureStore.open(lake.root) as store:
 
-        def known(as_of=None) -> dict[str, float]:
+        def gaps(as_of=None) -> dict[str, float]:
             table = store.training_set(property="band_gap", features=["stoichiometry"], as_of=as_of).table
             return dict(zip(table["material_id"].to_pylist(), table["band_gap"].to_pylist(), strict=True))
 
-        assert known() == {"GaN": 3.2, "InP": 1.3}
+        assert gaps() == {"GaN": 3.2, "InP": 1.3}
         for as_of in (then, str(then), "spring", moment, moment.isoformat(), moment.replace(tzinfo=None)):
-            assert known(as_of) == {"GaN": 3.4, "Si": 1.1}, as_of
+            assert gaps(as_of) == {"GaN": 3.4, "Si": 1.1}, as_of
     with FeatureStore.open(lake.root, as_of="spring") as store:
         assert store.snapshot == then
         assert store.features_for(["InP"], ["stoichiometry"]).table["reason"].to_pylist() == [

@@ -1,18 +1,10 @@
-"""The store under people who are in a hurry: one commit is one snapshot or nothing, whatever dies meanwhile."""
+"""The store: one commit is one snapshot or nothing, and every snapshot stays readable."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -22,53 +14,13 @@ import pytest
 from matstrata.schemas.errors import InputError, WorkError
 from matstrata.schemas.tables import TABLES
 from matstrata.store.lake.lake import Lake, current_snapshot, newest_change
-from matstrata.store.upkeep.doctor import examine
-
-WRITER = """
-import logging, os, signal, sys, time
-from pathlib import Path
-import pyarrow as pa
-from matstrata.store.lake.lake import Lake
-
-def rows(n):
-    return pa.table({"material_id": [os.urandom(16).hex() for _ in range(n)]})
-
-def say(word):
-    print(word, flush=True)
-
-logging.disable(logging.WARNING)  # who waits for whom depends on the machine
-lake = Lake(Path(sys.argv[1]), lock_timeout=60)
-"""
-
-
-def releases(*names: str) -> pa.Table:
-    return pa.table({"name": list(names), "snapshot": [1] * len(names)})
-
-
-def names(lake: Lake, snapshot: int | None = None) -> list[str]:
-    with lake.reader(snapshot) as con:
-        return [name for (name,) in con.execute("SELECT name FROM releases ORDER BY name").fetchall()]
-
-
-def count(lake: Lake, table: str) -> int:
-    with lake.reader() as con:
-        return con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-
-
-def start(lake: Lake, code: str, *arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER + code, str(lake.root), *map(str, arguments)]
-    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+from tests.store.lake.writers import count, names, releases
 
 
 class TestInit:
     def test_makes_all_tables_with_units_as_comments(self, lake):
         with lake.reader() as con:
-            there = {
+            tables = {
                 name
                 for (name,) in con.execute(
                     "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
@@ -78,17 +30,17 @@ class TestInit:
                 "SELECT comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = 'observations' "
                 "AND column_name = 'temperature_k'"
             ).fetchone()
-        assert there == set(TABLES)
+        assert tables == set(TABLES)
         assert comment == ("temperature, where stated [K]",)
 
     def test_columns_come_back_with_the_types_that_were_declared(self, lake):
         with lake.reader() as con:
             for name, table in TABLES.items():
-                found = con.execute(f"FROM {name}").to_arrow_table().schema
-                assert found.names == list(table.column_names)
+                schema = con.execute(f"FROM {name}").to_arrow_table().schema
+                assert schema.names == list(table.column_names)
                 for column in table.columns:
                     if not pa.types.is_timestamp(column.type) and not pa.types.is_list(column.type):
-                        assert found.field(column.name).type == column.type, f"{name}.{column.name}"
+                        assert schema.field(column.name).type == column.type, f"{name}.{column.name}"
 
     def test_a_second_init_makes_no_snapshot(self, lake):
         before = lake.snapshot()
@@ -256,263 +208,3 @@ class TestReading:
             transaction.insert("materials", pa.table({"material_id": [str(i) for i in range(1000)]}))
         assert count(copy, "materials") == 2000
         assert not lake.data.exists()
-
-
-class TestLock:
-    def test_a_second_process_waits_and_then_commits(self, lake):
-        with lake.commit("first") as transaction:
-            second = start(
-                lake,
-                "say('ready')\nwith lake.commit('second') as t: t.con.execute(\"INSERT INTO releases (name) VALUES ('b')\")",
-            )
-            assert second.stdout.readline() == "ready\n"
-            time.sleep(0.3)
-            assert second.poll() is None
-            transaction.insert("releases", releases("a"))
-        _, errors = second.communicate(timeout=60)
-        assert (second.returncode, errors, names(lake)) == (0, "", ["a", "b"])
-
-    def test_a_lock_held_too_long_says_who_holds_it_and_what_to_do(self, lake):
-        impatient = Lake(lake.root, lock_timeout=0.2)
-        with (
-            lake.commit("refresh source x"),
-            pytest.raises(WorkError, match=rf"0\.2 s: process {os.getpid()}, since .* UTC: refresh source x; wait"),
-            impatient.commit("late"),
-        ):
-            pass
-        assert lake.lock_owner() is None
-
-    def test_a_wait_is_told_with_the_one_waited_for(self, lake, caplog, monkeypatch):
-        monkeypatch.setattr("matstrata.store.lake.lock.SILENT_WAIT", 0.05)
-        owner = start(lake, "with lake.commit('a long one'): say('held'); sys.stdin.readline()", stdin=subprocess.PIPE)
-        assert owner.stdout.readline() == "held\n"
-        assert f"process {owner.pid}, since" in lake.lock_owner()
-        threading.Timer(0.5, owner.stdin.close).start()
-        with lake.commit("next") as transaction:
-            transaction.insert("releases", releases("a"))
-        with owner:  # wait, and close its pipes
-            pass
-        (told,) = [record.message for record in caplog.records if f"process {owner.pid}" in record.message]
-        assert told.endswith("UTC: a long one")
-        assert names(lake) == ["a"]
-
-    def test_another_thread_waits_no_longer_than_another_process(self, lake):
-        impatient, caught = Lake(lake.root, lock_timeout=0.2), []
-
-        def late() -> None:
-            with pytest.raises(WorkError) as error, impatient.commit("late"):
-                pass
-            caught.append(error)
-
-        with lake.commit("long"):
-            thread = threading.Thread(target=late)
-            thread.start()
-            thread.join(10)
-        assert len(caught) == 1
-
-    def test_nobody_takes_it_again_and_again_while_another_waits(self, lake):
-        turns, waiting, served = [], threading.Event(), threading.Event()
-
-        def wait() -> None:
-            waiting.set()
-            with lake.locked("patient"):
-                turns.append("patient")
-            served.set()
-
-        thread = threading.Thread(target=wait)
-        with lake.locked("greedy"):
-            thread.start()
-            waiting.wait()
-            time.sleep(0.2)
-        while not served.is_set() and len(turns) < 50:
-            with lake.locked("greedy"):
-                turns.append("greedy")
-        thread.join()
-        assert "patient" in turns[:3]
-
-    def test_the_lock_dies_with_its_owner(self, lake):
-        owner = start(lake, "with lake.commit('never'): say('held'); time.sleep(600)")
-        assert owner.stdout.readline() == "held\n"
-        kill(owner)
-        with Lake(lake.root, lock_timeout=5).commit("next") as transaction:
-            transaction.insert("releases", releases("a"))
-        assert names(lake) == ["a"]
-
-
-class TestManyWriters:
-    def test_threads_lose_nothing(self, lake):
-        def write(i: int) -> None:
-            with lake.commit(f"thread {i}") as transaction:
-                transaction.insert("releases", releases(f"{i:02}"))
-
-        before = lake.snapshot()
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(write, range(16)))
-        assert names(lake) == [f"{i:02}" for i in range(16)]
-        assert lake.snapshot() == before + 16
-
-    def test_processes_lose_nothing(self, lake):
-        code = (
-            "for i in range(10):\n"
-            "    with lake.commit('add') as t: t.con.execute('INSERT INTO releases (name) VALUES (?)', [f'{sys.argv[2]}-{i}'])"
-        )
-        before = lake.snapshot()
-        writers = [start(lake, code, number) for number in range(4)]
-        assert [(writer.communicate(timeout=120)[1], writer.returncode) for writer in writers] == [("", 0)] * 4
-        assert names(lake) == sorted(f"{writer}-{i}" for writer in range(4) for i in range(10))
-        assert lake.snapshot() == before + 40
-
-
-class TestCrash:
-    def test_killed_before_the_commit(self, lake):
-        before = lake.snapshot()
-        writer = start(
-            lake, "with lake.commit('big') as t: t.insert('materials', rows(200_000)); say('in'); time.sleep(600)"
-        )
-        assert writer.stdout.readline() == "in\n"
-        assert any(lake.data.rglob("*.parquet")), "the rows should be on the disk, but not in the store"
-        kill(writer)
-        self._is_as_it_was(lake, before)
-
-    @pytest.mark.parametrize("milliseconds", [0, 3, 20])
-    def test_killed_during_the_commit_gives_all_or_nothing(self, lake, milliseconds):
-        before = lake.snapshot()
-        writer = start(
-            lake, "with lake.commit('big') as t: t.insert('materials', rows(20_000)); say('in')\ntime.sleep(600)"
-        )
-        assert writer.stdout.readline() == "in\n"
-        time.sleep(milliseconds / 1000)
-        kill(writer)
-        assert (count(lake, "materials"), lake.snapshot()) in [(0, before), (20_000, before + 1)]
-        with lake.commit("next") as transaction:
-            transaction.insert("releases", releases("a"))
-        assert names(lake) == ["a"]
-
-    @pytest.mark.parametrize(
-        ("rows", "limit"), [(50_000, 200_000), (3, 1), (50_000, 1)], ids=["data", "catalog", "both"]
-    )
-    def test_no_file_may_grow(self, lake, rows, limit):
-        before = lake.snapshot()
-        writer = start(
-            lake,
-            "import resource\nfrom matstrata.schemas.errors import WorkError\ntable = rows(int(sys.argv[2]))\n"
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)\n"
-            "try:\n    with lake.commit('fill') as t: t.insert('materials', table)\n"
-            "except WorkError as error: say(error)",
-            rows,
-            limit,
-        )
-        said, errors = writer.communicate(timeout=60)
-        assert (writer.returncode, errors) == (0, "")
-        assert "left the store as it was" in said
-        assert "check free space" in said
-        self._is_as_it_was(lake, before)
-
-    @pytest.mark.parametrize("rows", [50_000, 3], ids=["data", "catalog"])
-    def test_full_disk(self, small_disk, rows):
-        lake = Lake(small_disk / "store")
-        lake.init()
-        before = lake.snapshot()
-        with pytest.raises(OSError, match="No space left"):
-            _fill(small_disk / "ballast")
-        table = pa.table({"material_id": [os.urandom(16).hex() for _ in range(rows)]})
-        with pytest.raises(WorkError, match="check free space"), lake.commit("fill") as transaction:
-            transaction.insert("materials", table)
-        (small_disk / "ballast").unlink()
-        self._is_as_it_was(lake, before)
-
-    @pytest.mark.parametrize(
-        "files", [["write.lock"], ["catalog.sqlite-wal", "catalog.sqlite-shm"]], ids=["new", "used"]
-    )
-    def test_read_only_folder(self, lake, read_only, files):
-        """Whether the file of the lock can't be made, or that of SQLite's log."""
-        before = lake.snapshot()
-        for file in files:
-            (lake.root / file).unlink(missing_ok=True)
-        with read_only(lake.root), pytest.raises(WorkError, match=str(lake.root)), lake.commit("write") as transaction:
-            transaction.insert("releases", releases("a"))
-        self._is_as_it_was(lake, before)
-
-    def test_read_only_disk(self, small_disk):
-        lake = Lake(small_disk / "store")
-        lake.init()
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-        with pytest.raises(WorkError, match="Read-only"), lake.commit("write"):
-            pass
-
-    @pytest.mark.parametrize("closed", [True, False], ids=["closed", "in use"])
-    def test_a_read_only_store_can_be_read(self, lake, read_only, closed):
-        with lake.commit("write") as transaction:
-            transaction.insert("releases", releases("a"))
-        if closed:
-            for file in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
-                (lake.root / file).unlink(missing_ok=True)
-            with read_only(lake.root):
-                assert (names(lake), lake.snapshot()) == (["a"], 2)
-                assert not [finding for finding in examine(lake).findings if finding.damage]
-        else:  # another may write to it meanwhile
-            with lake.commit("write") as transaction:
-                transaction.insert("releases", releases("b"))
-                with read_only(lake.root):
-                    assert (names(lake), lake.snapshot()) == (["a"], 2)
-            assert (names(lake), lake.snapshot()) == (["a", "b"], 3)
-
-    def test_read_only_place_for_a_new_store(self, tmp_path, read_only):
-        with read_only(tmp_path), pytest.raises(WorkError, match="MATSTRATA_STORE"):
-            Lake(tmp_path / "store").init()
-
-    @staticmethod
-    def _is_as_it_was(lake: Lake, before: int) -> None:
-        assert (lake.snapshot(), count(lake, "materials"), names(lake)) == (before, 0, [])
-        with lake.commit("next") as transaction:
-            transaction.insert("releases", releases("a"))
-        assert (lake.snapshot(), names(lake)) == (before + 1, ["a"])
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1.5 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if shutil.which("mount") is None or os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.decode()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
-
-
-@pytest.fixture
-def read_only():
-    """A context in which nothing can be made or removed in a folder, root or not."""
-
-    @contextmanager
-    def read_only(folder: Path) -> Iterator[None]:
-        if os.geteuid() != 0:
-            folder.chmod(0o500)
-            try:
-                yield
-            finally:
-                folder.chmod(0o700)
-            return
-        locked = subprocess.run(["chattr", "+i", folder], capture_output=True, check=False)
-        if locked.returncode:
-            pytest.skip(f"root writes everywhere, and chattr fails here: {locked.stderr.decode()}")
-        try:
-            yield
-        finally:
-            subprocess.run(["chattr", "-i", folder], check=True)
-
-    return read_only
-
-
-def _fill(file: Path) -> None:
-    with file.open("wb", buffering=0) as ballast:
-        while True:
-            ballast.write(b"x" * 4096)

@@ -213,14 +213,14 @@ def test_code_that_can_not_be_read_is_refused():
 
 
 def test_a_sentence_is_told_from_a_text_that_code_reads():
-    kept = syntax.syntax_hash
+    original = syntax.syntax_hash
     tree = [
         'def f(con): con.execute("only the best of all")',
         'def f(con): con.execute("only the worst of all")',
         'def f(con): con.append("only the best of all")',
         'def f(con): con.append("only the worst of all")',
     ]
-    hashes = [kept(syntax.stripped(syntax.ast.parse(text).body[0], {}), frozenset()) for text in tree]
+    hashes = [original(syntax.stripped(syntax.ast.parse(text).body[0], {}), frozenset()) for text in tree]
     assert hashes[0] != hashes[1]
     assert hashes[2] == hashes[3]
 

@@ -100,13 +100,13 @@ def test_coverage_counts_what_there_is(filled):
 
 
 def test_conflicts_are_those_of_the_command(filled):
-    threshold, found = conflicts(filled, "band_gap", "experiment")
+    threshold, pairs = conflicts(filled, "band_gap", "experiment")
     assert threshold == pytest.approx(2 * 0.1 * 2**0.5)
     seen = rows(
         filled, "SELECT material_id, source_a, source_b, difference, threshold FROM conflicts WHERE kind = 'experiment'"
     )
     assert seen == [("GaN", "lab", "other", 1.5, threshold)]
-    assert [(row["material_id"], row["difference"]) for row in found] == [("GaN", 1.5)]
+    assert [(row["material_id"], row["difference"]) for row in pairs] == [("GaN", 1.5)]
 
 
 def test_lineage_leads_to_file_and_citation(filled):

@@ -55,8 +55,8 @@ def test_the_worst_comes_first(lake, sources):
 def test_three_sources_make_three_pairs(lake, sources):
     for number, name in enumerate("abc"):
         sources(name, [("r1", "GaN", 1.0 + number)])
-    found = pairs(conflicts(lake, "band_gap", "experiment")[1])
-    assert sorted(pair[1:3] for pair in found) == [("a", "b"), ("a", "c"), ("b", "c")]
+    contradicting = pairs(conflicts(lake, "band_gap", "experiment")[1])
+    assert sorted(pair[1:3] for pair in contradicting) == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
 def test_where_nothing_was_measured_twice_any_difference_counts(lake, sources):
@@ -140,8 +140,8 @@ def test_the_noise_of_one_method_is_that_method_s_own(lake, put):
     """A source may be named with its method, as the target of an ensemble is."""
     rows = [("r1", "Si", 1.0), ("r2", "Si", 1.2), ("r3", "Ge", 0.6), ("r4", "Ge", 0.8), ("r5", "Ge", 0.7)]
     calm = [("r6", "Si", 1.0), ("r7", "Si", 1.02)]
-    told = [(*row, {"method": "optics"}) for row in rows] + [(*row, {"method": "transport"}) for row in calm]
-    put("a", told, kind="experiment", method="optics")
+    by_method = [(*row, {"method": "optics"}) for row in rows] + [(*row, {"method": "transport"}) for row in calm]
+    put("a", by_method, kind="experiment", method="optics")
     assert replicate_noise(lake, "a:transport", "band_gap") == pytest.approx(0.02 / 2**0.5)
     assert replicate_noise(lake, "a:optics", "band_gap") == pytest.approx((0.04 / 3) ** 0.5)
     assert replicate_noise(lake, "a", "band_gap") == replicate_noise(lake, "a:optics", "band_gap")

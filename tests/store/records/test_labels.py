@@ -25,9 +25,9 @@ RANKED = gan((3.4, {"rank": 2.0}), (9.9, {"rank": 1.0}), (1.1, {"rank": 3.0}))
 )
 def test_policies(lake, put, policy, expected):
     put("lab", RANKED, method="optics", policy=policy)
-    ((value, n, spread, found),) = labels(lake, "value, n_observations, spread, policy")
+    ((value, n, spread, applied),) = labels(lake, "value, n_observations, spread, policy")
     assert (value, n, spread) == (pytest.approx(expected), 3, pytest.approx(8.8))
-    assert found == policy
+    assert applied == policy
 
 
 @pytest.mark.parametrize("policy", ["lowest_energy", "newest"])

@@ -12,7 +12,7 @@ from matstrata.store.records.checks import conservation
 from matstrata.store.records.sources import content_version, ingested, rejected
 
 
-def asked(lake, question, source):
+def ask(lake, question, source):
     with lake.reader() as con:
         return question(con, source)
 
@@ -59,14 +59,14 @@ def test_what_did_not_change_keeps_the_file_in_which_it_was_first_read(lake, put
 
 
 def test_the_same_content_touches_no_observation(lake, put):
-    before = asked(lake, content_version, "lab"), put("lab", ROWS, [("r4", "value.missing")], file=OLD)
-    version = asked(lake, content_version, "lab")
+    before = ask(lake, content_version, "lab"), put("lab", ROWS, [("r4", "value.missing")], file=OLD)
+    version = ask(lake, content_version, "lab")
     done = put("lab", ROWS, [("r4", "value.missing")], file=NEW)
     assert before[0] != version
     assert (done.inserted, done.updated, done.deleted) == (0, 0, 0)
     assert feed(lake, "observations", done.snapshot, done.snapshot, "source_record") == []
     assert feed(lake, "rejections", done.snapshot, done.snapshot, "source_record") == []
-    assert asked(lake, content_version, "lab") == version
+    assert ask(lake, content_version, "lab") == version
 
 
 RECORDS = st.dictionaries(
@@ -113,7 +113,7 @@ def test_a_mended_record_moves_from_the_rejections_to_the_observations(lake, put
     put("lab", ROWS)
     assert rows(lake, "source_record") == [("r1",), ("r2",), ("r3",)]
     assert rows(lake, "*", "rejections") == []
-    assert asked(lake, conservation, "lab").holds
+    assert ask(lake, conservation, "lab").holds
 
 
 def test_other_sources_are_left_alone(lake, put):
@@ -128,13 +128,13 @@ def test_other_sources_are_left_alone(lake, put):
 def test_a_row_inserted_at_the_top_moves_the_others_without_changing_them(lake, put):
     """Positions follow the newest file, so that every record of it is found once; contents stay untouched."""
     put("lab", [("row 1", "GaN", 3.4, {"key": "a"}), ("row 2", "Si", 1.1, {"key": "b"})], file=OLD)
-    version = asked(lake, content_version, "lab")
+    version = ask(lake, content_version, "lab")
     moved = [("row 2", "GaN", 3.4, {"key": "a"}), ("row 3", "Si", 1.1, {"key": "b"})]
     done = put("lab", moved, [("row 1", "value.missing")], file=NEW)
     assert rows(lake, "source_record, material_id, file_sha256") == [("row 2", "GaN", OLD), ("row 3", "Si", OLD)]
     assert (done.inserted, done.updated, done.deleted) == (0, 0, 0)
-    assert asked(lake, content_version, "lab") == version
-    assert asked(lake, conservation, "lab").holds
+    assert ask(lake, content_version, "lab") == version
+    assert ask(lake, conservation, "lab").holds
 
 
 def test_one_property_of_a_record_changes(lake, put):
@@ -143,7 +143,7 @@ def test_one_property_of_a_record_changes(lake, put):
     done = put("lab", [("r1", "GaN", 3.4, gap), ("r1", "GaN", 2.4, index)], file=NEW)
     assert (done.inserted, done.updated, done.deleted) == (0, 1, 0)
     assert rows(lake, "property, value, file_sha256") == [("band_gap", 3.4, OLD), ("refractive_index", 2.4, NEW)]
-    assert asked(lake, conservation, "lab").holds
+    assert ask(lake, conservation, "lab").holds
 
 
 def test_the_snapshot_says_what_was_refreshed(lake, put):
@@ -159,9 +159,9 @@ def test_the_snapshot_says_what_was_refreshed(lake, put):
 
 
 def test_the_ingested_row(lake, put):
-    assert asked(lake, ingested, "lab") == {}
+    assert ask(lake, ingested, "lab") == {}
     put("lab", ROWS, [("r4", "value.missing")], policy="mean")
-    row = asked(lake, ingested, "lab")["lab"]
+    row = ask(lake, ingested, "lab")["lab"]
     assert (row["policy"], row["rows_in"], row["rows_accepted"], row["rows_rejected"]) == ("mean", 4, 3, 1)
 
 
@@ -172,15 +172,15 @@ def test_the_ingested_row(lake, put):
 )
 def test_the_content_version_follows_the_content(lake, put, change, same):
     put("lab", ROWS)
-    before = asked(lake, content_version, "lab")
+    before = ask(lake, content_version, "lab")
     put("lab", [*change, *ROWS[len(change) :]], file=NEW)
-    assert (asked(lake, content_version, "lab") == before) is same
+    assert (ask(lake, content_version, "lab") == before) is same
 
 
 def test_the_content_version_does_not_follow_the_order(lake, put):
     put("lab", ROWS)
     put("other", ROWS)
-    before = asked(lake, content_version, "lab")
+    before = ask(lake, content_version, "lab")
     put("lab", [])
     put("lab", ROWS[::-1])
-    assert asked(lake, content_version, "lab") == before != asked(lake, content_version, "other")
+    assert ask(lake, content_version, "lab") == before != ask(lake, content_version, "other")

@@ -31,16 +31,16 @@ def release(lake, name: str) -> None:
 def test_the_numbers_are_those_of_numpy(values):
     array = np.array(values, dtype=float)
     (row,) = summarize("s", [("x", array)]).to_pylist()
-    known = array[~np.isnan(array)]
-    assert (row["rows"], row["missing"]) == (len(values), len(values) - len(known))
-    if not len(known):
+    finite = array[~np.isnan(array)]
+    assert (row["rows"], row["missing"]) == (len(values), len(values) - len(finite))
+    if not len(finite):
         assert row["quantiles"] is row["lowest"] is None
         return
-    assert (row["lowest"], row["highest"]) == (known.min(), known.max())
-    assert sum(row["histogram"]) == len(known)
+    assert (row["lowest"], row["highest"]) == (finite.min(), finite.max())
+    assert sum(row["histogram"]) == len(finite)
     assert len(row["histogram"]) == 20
     assert row["quantiles"] == sorted(row["quantiles"])
-    assert set(row["quantiles"]) <= set(known.tolist())
+    assert set(row["quantiles"]) <= set(finite.tolist())
 
 
 @pytest.mark.parametrize("shift", [0, 0.05, 0.3, 1, 10])
@@ -48,8 +48,8 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov(shift):
     rng = np.random.default_rng(1)
     one, other = rng.normal(size=5000), rng.normal(size=4000) + shift
     rows = summarize("s", [("a", one), ("b", other)]).to_pylist()
-    found = distance(rows[0]["quantiles"], rows[1]["quantiles"])
-    assert found == pytest.approx(ks_2samp(one, other).statistic, abs=0.02)
+    between = distance(rows[0]["quantiles"], rows[1]["quantiles"])
+    assert between == pytest.approx(ks_2samp(one, other).statistic, abs=0.02)
     assert distance(rows[0]["quantiles"], rows[0]["quantiles"]) == 0
 
 
@@ -100,8 +100,8 @@ def test_a_new_version_is_compared_with_the_newest_of_the_release(lake, put):
     release(lake, "spring")
     materialize(lake, shifted(8))
     put("lab_v3", gaps(range(100, 120)))
-    found = {each.subject: (each.reference, each.drifted) for each in drift(lake)}
-    assert found == {
+    drifts = {each.subject: (each.reference, each.drifted) for each in drift(lake)}
+    assert drifts == {
         "lab": ("lab", False),
         "lab_v2": ("lab_v2", False),
         "sizes_v1": ("sizes_v1", False),

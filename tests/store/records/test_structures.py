@@ -15,12 +15,12 @@ from matstrata.store.records.structures import structures_summary, waiting, writ
 def give(lake):
     def give(rows: Sequence[tuple[str, str, str | None]]) -> None:
         schema = TABLES["structures"].arrow_schema
-        found = [
+        rows = [
             {**dict.fromkeys(schema.names), "source": "lab", "cif": "data_", "structure_id": i, "material_id": m, "structure_group": g}
             for i, m, g in rows
         ]  # fmt: skip
         with lake.commit("structures") as transaction:
-            transaction.insert("structures", pa.Table.from_pylist(found, schema=schema))
+            transaction.insert("structures", pa.Table.from_pylist(rows, schema=schema))
 
     return give
 

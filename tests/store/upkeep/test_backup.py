@@ -87,10 +87,10 @@ def test_it_is_consistent_while_others_write_and_maintain(filled, tmp_path):
         assert not any(finding.damage for finding in doctor.examine(copy, deep=True).findings)
 
 
-@pytest.mark.parametrize("there", ["folder", "file"])
-def test_nothing_is_overwritten(filled, tmp_path, there):
+@pytest.mark.parametrize("present", ["folder", "file"])
+def test_nothing_is_overwritten(filled, tmp_path, present):
     place = tmp_path / "place"
-    if there == "folder":
+    if present == "folder":
         place.mkdir()
         (place / "mine").touch()
     else:

@@ -73,10 +73,10 @@ def fill(lake: Lake, put: Callable[..., Refreshed]) -> None:
     releases.create(lake, "v1")
 
 
-def damages(found: Diagnosis) -> list[str]:
-    assert found.healthy == (not any(finding.damage for finding in found.findings))
-    assert all(finding.mend for finding in found.findings)
-    return [finding.check for finding in found.findings if finding.damage]
+def damages(diagnosis: Diagnosis) -> list[str]:
+    assert diagnosis.healthy == (not any(finding.damage for finding in diagnosis.findings))
+    assert all(finding.mend for finding in diagnosis.findings)
+    return [finding.check for finding in diagnosis.findings if finding.damage]
 
 
 def file_of(lake: Lake, table: str):
@@ -85,9 +85,9 @@ def file_of(lake: Lake, table: str):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_sound_store(sound, deep):
-    found = examine(sound, deep=deep)
-    assert found.findings == ()
-    assert found.looked_at["training_sets"] == found.looked_at["models"] == 1
+    diagnosis = examine(sound, deep=deep)
+    assert diagnosis.findings == ()
+    assert diagnosis.looked_at["training_sets"] == diagnosis.looked_at["models"] == 1
 
 
 def test_no_store(tmp_path):
@@ -105,11 +105,11 @@ def test_a_damaged_file_of_a_table(sound, how):
         file.write_bytes(content[:-8] + bytes(4) + content[-4:])
     else:
         file.write_bytes({"cut": content[: len(content) // 2], "longer": content + b"x", "empty": b""}[how])
-    found = examine(sound)
-    assert damages(found) == ["data"]
-    assert file.name in found.findings[0].what
-    assert "the newest snapshot needs it" in found.findings[0].what
-    assert "matstrata restore" in found.findings[0].mend
+    diagnosis = examine(sound)
+    assert damages(diagnosis) == ["data"]
+    assert file.name in diagnosis.findings[0].what
+    assert "the newest snapshot needs it" in diagnosis.findings[0].what
+    assert "matstrata restore" in diagnosis.findings[0].mend
 
 
 @pytest.mark.parametrize("place", [4, -2000, 0.5], ids=["first", "near the footer", "middle"])
@@ -118,10 +118,10 @@ def test_one_changed_byte(sound, place):
     content = bytearray(file.read_bytes())
     content[int(place * len(content)) if isinstance(place, float) else place] ^= 1
     file.write_bytes(content)
-    found = examine(sound)
-    assert damages(found) == ["data"]
-    assert file.name in found.findings[0].what
-    assert "SHA-256" in found.findings[0].what
+    diagnosis = examine(sound)
+    assert damages(diagnosis) == ["data"]
+    assert file.name in diagnosis.findings[0].what
+    assert "SHA-256" in diagnosis.findings[0].what
 
 
 def test_hashes_that_were_lost_are_recorded_again(sound):
@@ -190,9 +190,9 @@ def test_counts_and_keys(sound):
         con = transaction.con
         con.execute("DELETE FROM observations WHERE source_record = '1'")
         con.execute("INSERT INTO features.stoichiometry_v1 SELECT * FROM features.stoichiometry_v1 LIMIT 1")
-    found = examine(sound)
-    assert sorted(damages(found)) == ["conservation", "features", "keys"]
-    assert any("9 records were read, 7 are accepted, 1 rejected" in finding.what for finding in found.findings)
+    diagnosis = examine(sound)
+    assert sorted(damages(diagnosis)) == ["conservation", "features", "keys"]
+    assert any("9 records were read, 7 are accepted, 1 rejected" in finding.what for finding in diagnosis.findings)
 
 
 def test_a_pinned_snapshot_that_is_gone(sound):
@@ -201,9 +201,9 @@ def test_a_pinned_snapshot_that_is_gone(sound):
         transaction.con.execute(
             f"CALL ducklake_expire_snapshots('lake', versions => [{releases.get_release(sound, 'v1').snapshot}])"
         )
-    found = examine(sound)
-    assert damages(found) == ["pins"]
-    assert "release v1" in found.findings[0].what
+    diagnosis = examine(sound)
+    assert damages(diagnosis) == ["pins"]
+    assert "release v1" in diagnosis.findings[0].what
 
 
 def test_a_damaged_catalog(sound):
@@ -237,7 +237,7 @@ def test_a_lost_catalog_is_no_empty_store(sound, how):
 def test_orphans_and_a_writer_at_work_are_notes(sound):
     file_of(sound, "observations").with_name("ducklake-stray.parquet").write_bytes(b"x")
     with sound.commit("a long one"):
-        found = examine(sound)
-    assert damages(found) == []
-    assert sorted(finding.check for finding in found.findings) == ["leftovers", "lock"]
-    assert "a long one" in next(finding.what for finding in found.findings if finding.check == "lock")
+        diagnosis = examine(sound)
+    assert damages(diagnosis) == []
+    assert sorted(finding.check for finding in diagnosis.findings) == ["leftovers", "lock"]
+    assert "a long one" in next(finding.what for finding in diagnosis.findings if finding.check == "lock")

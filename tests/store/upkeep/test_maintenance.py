@@ -55,9 +55,9 @@ class TestWhatIsKept:
         assert plan(lake, Policy()).expired == ()
         assert plan(lake, Policy(keep_snapshots=1, keep_days=1)).expired == ()
         done = maintain(lake, Policy(keep_snapshots=3, keep_days=0))
-        kept = snapshots(lake)
+        remaining = snapshots(lake)
         assert set(done.expired) == {0, 1, *made[:2], *made[3:6]}
-        assert made[2] in kept
+        assert made[2] in remaining
         assert materials(lake, made[2]) == [("m0", None), ("m1", None), ("m2", None)]
         assert len(materials(lake)) == 8
         assert done.pinned == {made[2]: ["release v1"]}
@@ -65,22 +65,22 @@ class TestWhatIsKept:
     def test_what_the_plan_says_is_done_and_the_plan_changes_nothing(self, lake):
         for i in range(6):
             add(lake, f"m{i}")
-        before, there = lake.snapshot(), files(lake)
+        before, stored = lake.snapshot(), files(lake)
         planned = plan(lake, ALL_AT_ONCE)
-        assert (lake.snapshot(), files(lake)) == (before, there)
+        assert (lake.snapshot(), files(lake)) == (before, stored)
         done = maintain(lake, ALL_AT_ONCE)
         assert (done.expired, done.merged) == (planned.expired, planned.merged)
         assert done.merged == done.deleted.files == 6
-        assert files(lake) != there
+        assert files(lake) != stored
         assert materials(lake) == [(f"m{i}", None) for i in range(6)]
 
     def test_a_second_run_finds_nothing_to_do(self, lake):
         for i in range(6):
             add(lake, f"m{i}")
         maintain(lake, Policy(keep_days=0, grace_hours=0))
-        before, there = snapshots(lake), files(lake)
+        before, stored = snapshots(lake), files(lake)
         maintain(lake, Policy(keep_days=0, grace_hours=0))
-        assert (snapshots(lake), files(lake)) == (before, there)
+        assert (snapshots(lake), files(lake)) == (before, stored)
 
     def test_a_training_set_rebuilds_after_fifty_commits_and_maintenance(self, lake, put):
         formulas = ["GaN", "Si", "Ge", "AlN", "InN", "Al2O3", "ZnO", "CdS"]
@@ -137,15 +137,15 @@ class TestFiles:
     def test_a_file_is_deleted_only_after_its_grace(self, lake, monkeypatch):
         for i in range(5):
             add(lake, f"m{i}")
-        there = files(lake)
+        stored = files(lake)
         done = maintain(lake, Policy(keep_snapshots=1, keep_days=0, grace_hours=2))
         assert (done.deleted.files, done.waiting.files) == (0, 5)
-        assert there < files(lake)
+        assert stored < files(lake)
         assert maintain(lake, Policy(grace_hours=1)).deleted.files == 0
         later = datetime.now(UTC) + timedelta(hours=3)
         monkeypatch.setattr(maintenance, "_limit", lambda policy: later - timedelta(hours=policy.grace_hours))
         assert maintain(lake, Policy(grace_hours=2)).deleted.files == 5
-        assert not there & files(lake)
+        assert not stored & files(lake)
         assert len(materials(lake)) == 5
 
     @pytest.mark.parametrize("folder", ["store", "it's a [st]öre #1? 100%"])
@@ -163,9 +163,9 @@ class TestFiles:
             stray.write_bytes(b"half")
         (lake.root / "reports" / "band_gap.html").write_text("kept")
         with lake.reader() as con:
-            there = lake.files.listed("")
-            found = {*orphaned_files(con, there), *unregistered_files(con, there)}
-        assert found == {stray.relative_to(lake.root).as_posix() for stray in strays}
+            stored = lake.files.listed("")
+            unneeded = {*orphaned_files(con, stored), *unregistered_files(con, stored)}
+        assert unneeded == {stray.relative_to(lake.root).as_posix() for stray in strays}
         assert plan(lake, Policy()).waiting.files == 4
         assert maintain(lake, Policy()).deleted.files == 0, "they may be of a process at work"
         assert maintain(lake, ALL_AT_ONCE).deleted.files == 4
@@ -190,11 +190,11 @@ class TestFiles:
     def test_what_would_read_differently_stops_it_before_anything_is_deleted(self, lake, monkeypatch):
         for i in range(4):
             add(lake, f"m{i}")
-        there, looks = files(lake), iter([{("main.materials", 1): (4, 1)}, {("main.materials", 1): (3, 1)}])
+        stored, looks = files(lake), iter([{("main.materials", 1): (4, 1)}, {("main.materials", 1): (3, 1)}])
         monkeypatch.setattr(maintenance, "_fingerprints", lambda *_: next(looks))
         with pytest.raises(WorkError, match="no file was deleted"):
             maintain(lake, ALL_AT_ONCE)
-        assert there < files(lake)
+        assert stored < files(lake)
 
     def test_inlined_rows_of_an_older_version_are_put_into_files_first(self, lake):
         """Rows in the catalog and rewritten files together break time travel (DuckLake issue 1406)."""

@@ -114,38 +114,38 @@ class TestDiff:
         return lake
 
     def test_counts_first(self, two):
-        found = diff(two, "a", "b", examples=2)
-        assert {(row["source"], row["change"]) for row in found["sources"]} == {
+        difference = diff(two, "a", "b", examples=2)
+        assert {(row["source"], row["change"]) for row in difference["sources"]} == {
             ("lab", "changed"),
             ("gone", "removed"),
             ("more", "added"),
         }
-        (lab,) = (row for row in found["sources"] if row["source"] == "lab")
+        (lab,) = (row for row in difference["sources"] if row["source"] == "lab")
         assert lab["differs"] == ["file_sha256", "rows_in", "rows_rejected"]
-        assert {row["source"]: tuple(row.values())[1:] for row in found["observations"]} == {
+        assert {row["source"]: tuple(row.values())[1:] for row in difference["observations"]} == {
             "gone": (0, 1, 0, 0),
             "lab": (1, 1, 1, 1),
             "more": (10, 0, 0, 0),
         }
-        assert {(row["table"], row["before"], row["after"]) for row in found["rows"]} >= {
+        assert {(row["table"], row["before"], row["after"]) for row in difference["rows"]} >= {
             ("main.observations", 4, 13),
             ("main.rejections", 0, 1),
             ("features.x_v1", None, 0),
         }
-        assert {(row["table"], row["column"], row["change"]) for row in found["schema"]} == {
+        assert {(row["table"], row["column"], row["change"]) for row in difference["schema"]} == {
             ("features.x_v1", None, "table added"),
             ("main.sources", "mood", "added, VARCHAR"),
         }
 
     def test_then_examples_the_largest_changes_first(self, two):
-        found = diff(two, "a", "b", examples=2)["examples"]
-        assert [row["change"] for row in found].count("added") == 2
-        (changed,) = (row for row in found if row["change"] == "value changed")
+        difference = diff(two, "a", "b", examples=2)["examples"]
+        assert [row["change"] for row in difference].count("added") == 2
+        (changed,) = (row for row in difference if row["change"] == "value changed")
         assert (changed["material_id"], changed["before"], changed["after"], changed["unit"]) == ("GaN", 3.4, 3.5, "eV")
 
     def test_nothing_differs_from_itself(self, two):
-        found = diff(two, "b", "b")
-        assert not any(found[kind] for kind in found if kind not in ("from", "to"))
+        difference = diff(two, "b", "b")
+        assert not any(difference[kind] for kind in difference if kind not in ("from", "to"))
 
     def test_metrics_of_the_serving_models(self, lake):
         for model, error in (("m1", 0.5), ("m2", 0.4)):
