@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
+from matstrata.schemas.terms import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -30,9 +32,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One public table: what a row is, its columns, its key, and the column it is partitioned by.
+    """One public table: what a row is, its columns, its key, and its partitioning column.
 
-    DuckLake has no keys: each commit keeps them by what it writes, and the doctor looks for doubled rows.
+    DuckLake has no keys: each commit writes so that they stay unique, and the doctor looks for doubled rows.
     """
 
     name: str
@@ -56,6 +58,7 @@ TEXT, WHOLE, REAL, TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 MOMENT = pa.timestamp("us", tz="UTC")
 TEXTS, REALS = pa.list_(pa.string()), pa.list_(pa.float64())
 
+_KINDS = " or ".join(Kind)
 _SOURCE = Column("source", TEXT, "name of the source, that of its contract")
 _MATERIAL = Column("material_id", TEXT, "alphabetical, gcd-reduced integer formula; exact")
 _PROPERTY = Column("property", TEXT, "canonical name of the property")
@@ -71,7 +74,7 @@ _TABLES = (
         (
             _SOURCE,
             Column("title", TEXT, "one line on what the source is"),
-            Column("kind", TEXT, "experiment or computation"),
+            Column("kind", TEXT, _KINDS),
             Column("method", TEXT, "how the values were obtained"),
             Column("licence", TEXT, "licence as upstream states it"),
             Column("citation", TEXT, "BibTeX of what to cite"),
@@ -113,7 +116,7 @@ _TABLES = (
             _RECORD,
             Column("space_group", WHOLE, "space-group number"),
             Column("protostructure", TEXT, "prototype: formula, Pearson symbol, space group, Wyckoff letters"),
-            Column("structure_group", TEXT, "structures alike, in whichever source, share it; polymorphs don't"),
+            Column("structure_group", TEXT, "equal structures, of whichever source, share it; polymorphs don't"),
             Column("ordered", TRUTH, "whether each site holds one species"),
             Column("n_sites", WHOLE, "sites in the cell"),
             Column("lattice_a", REAL, "cell length a", "angstrom"),
@@ -144,12 +147,12 @@ _TABLES = (
             Column("unit", TEXT, "the property's canonical unit"),
             Column("value_reported", TEXT, "the value as the source writes it"),
             Column("unit_reported", TEXT, "the unit as the source gives it"),
-            Column("kind", TEXT, "experiment or computation"),
+            Column("kind", TEXT, _KINDS),
             Column("method", TEXT, "how the value was obtained"),
             Column("temperature_k", REAL, "temperature, where stated", "K"),
             Column("conditions", TEXT, "JSON object of the other conditions"),
             Column("uncertainty", REAL, "standard uncertainty in the canonical unit, where stated"),
-            Column("reference", TEXT, "whom this value comes from"),
+            Column("reference", TEXT, "the publication that this value comes from"),
             Column("rank", REAL, "what the policies lowest_energy and newest order by"),
             Column("flags", TEXTS, "warnings: rules that look at the value but don't refuse it (docs/rules.md)"),
             _FILE,
@@ -286,7 +289,7 @@ _TABLES = (
     ),
     Table(
         "learning_curves",
-        "an ensemble's error after training on a part of its materials, for each model on the same tested ones",
+        "an ensemble's error after training on a part of its materials, each model tested on the same materials",
         (
             _MODEL,
             Column("protocol", TEXT, "how materials were split"),
@@ -330,7 +333,7 @@ _TABLES = (
     ),
     Table(
         "importances",
-        "how much one source, or one group of descriptors, carries an ensemble, in one fold",
+        "the importance of one source, or one group of descriptors, for an ensemble, in one fold (permutation)",
         (
             _MODEL,
             Column("fold", WHOLE, "which part of the materials was held out"),
@@ -343,7 +346,7 @@ _TABLES = (
     ),
     Table(
         "effects",
-        "how far one source, or one group of descriptors, moved the prediction of a held-out material",
+        "the effect of one source, or one group of descriptors, on the prediction of a held-out material",
         (
             _MODEL,
             _MATERIAL,

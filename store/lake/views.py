@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import count
 
+from matstrata.schemas.terms import Kind
 from matstrata.store.lake.sql import identifier, literal
 
 # The order in which files are read must not show, not even in the last bit: sums are sorted, ties are broken by value.
@@ -51,12 +52,12 @@ WHERE n > 1 GROUP BY source, property, kind, method, unit
 """
 
 # The same over the measurements of all sources: only within a source are they replicates of each other.
-POOLED_NOISE = """
+POOLED_NOISE = f"""
 SELECT property, sqrt(
     list_sum(list(pooled_sd ** 2 * (observations - materials) ORDER BY source, kind, method, unit))
     / sum(observations - materials)
 ) AS pooled_sd
-FROM replicate_noise WHERE kind = 'experiment' GROUP BY property
+FROM replicate_noise WHERE kind = {literal(Kind.EXPERIMENT)} GROUP BY property
 """
 
 CONFLICT_FACTOR = 2.0  # times the noise of replicates: labels further apart contradict each other

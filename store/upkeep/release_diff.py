@@ -9,9 +9,11 @@ from typing import Any
 
 import duckdb
 
+from matstrata.schemas.terms import Subset
 from matstrata.store.lake.as_of import resolve_as_of
 from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.sql import literal
 
 Rows = list[dict[str, Any]]
 
@@ -175,7 +177,7 @@ def _metrics(a: int, b: int) -> str:
         return f"""
             SELECT m.property, f.protocol, f.setting, f.metric, f.value, m.model_id
             FROM {_at("models", snapshot)} m JOIN {_at("model_metrics", snapshot)} f USING (model_id)
-            WHERE m.serving AND m.source IS NULL AND f.subset = 'all'
+            WHERE m.serving AND m.source IS NULL AND f.subset = {literal(Subset.ALL)}
         """
 
     return f"""
