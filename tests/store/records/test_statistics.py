@@ -64,10 +64,12 @@ def test_a_source_that_moved_is_seen_and_its_features_too(lake, put):
     release(lake, "spring")
     (row,) = statistics(lake, "lab")
     assert (row["column"], row["rows"], row["highest"]) == ("band_gap, experiment, UV", 200, 3.0)
-    assert not any(each.drifted for each in drift(lake))
+    before = drift(lake)
+    assert {each.subject for each in before} == {"lab", "stoichiometry_v1"}
+    assert not any(each.drifted for each in before)
 
     put("lab", gaps(values * 1.02))
-    assert not any(each.drifted for each in drift(lake, "lab")), "a small change is none"
+    assert [each.drifted for each in drift(lake, "lab")] == [False], "a small change is none"
     put("lab", gaps(values + 1.0))
     (moved,) = drift(lake, "lab")
     assert moved.drifted
@@ -80,7 +82,9 @@ def test_a_source_that_moved_is_seen_and_its_features_too(lake, put):
     worst = drift(lake, "stoichiometry_v1")[0]
     assert worst.drifted
     release(lake, "autumn")
-    assert not any(each.drifted for each in drift(lake)), "the last release is the reference"
+    after = drift(lake)
+    assert {each.subject for each in after} == {each.subject for each in before}
+    assert not any(each.drifted for each in after), "the last release is the reference"
     assert any(each.drifted for each in drift(lake, since="spring"))
 
 

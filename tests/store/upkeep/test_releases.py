@@ -145,6 +145,7 @@ class TestDiff:
 
     def test_nothing_differs_from_itself(self, two):
         difference = diff(two, "b", "b")
+        assert difference.keys() >= {"rows", "sources", "observations", "schema", "features", "metrics", "examples"}
         assert not any(difference[kind] for kind in difference if kind not in ("from", "to"))
 
     def test_metrics_of_the_serving_models(self, lake):
