@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import gcd, lcm
 
 from matstrata.schemas.elements import HYDROGEN_ISOTOPES, SYMBOLS
-from matstrata.schemas.formula import FormulaError, read_amounts, shown
+from matstrata.schemas.formula import FormulaError, quoted, read_amounts
 
 __all__ = ["GROUP_TOLERANCE", "Composition", "FormulaError", "parse_formula", "read_key"]
 
@@ -114,7 +114,7 @@ def _read_with_care(text: str, max_amount: float) -> tuple[tuple[tuple[str, int]
     for symbol, amount in amounts.items():
         if amount > max_amount:
             reason = (
-                f"Formula {shown(text)}: the amount of {symbol} exceeds {max_amount:g}; "
+                f"Formula {quoted(text)}: the amount of {symbol} exceeds {max_amount:g}; "
                 "correct it, or raise max_amount if the material is really like this."
             )
             raise FormulaError("formula.amount_out_of_range", reason)
@@ -138,8 +138,8 @@ def _group_id(amounts: tuple[tuple[str, int], ...]) -> str:
     for symbol, amount in amounts:
         key = "H" if symbol in HYDROGEN_ISOTOPES else symbol
         merged[key] = merged.get(key, 0) + amount
-    kept = {key: amount for key, amount in zip(merged, _simplest(tuple(merged.values())), strict=True) if amount}
-    return _written(_reduced(kept))
+    simplest = {key: amount for key, amount in zip(merged, _simplest(tuple(merged.values())), strict=True) if amount}
+    return _written(_reduced(simplest))
 
 
 @lru_cache(maxsize=2**15)

@@ -191,10 +191,10 @@ class Refresh(_Part):
 
 def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
     for item in field.split(","):
-        found = _CRON_ITEM.fullmatch(item)
-        if found is None:
+        match = _CRON_ITEM.fullmatch(item)
+        if match is None:
             return False
-        numbers = [int(number) for number in found.group(1, 2) if number]
+        numbers = [int(number) for number in match.group(1, 2) if number]
         if not all(bounds[0] <= number <= bounds[1] for number in numbers):
             return False
     return True

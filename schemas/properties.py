@@ -85,7 +85,7 @@ def get_property(name: str) -> Property:
     try:
         return properties()[name]
     except KeyError:
-        known = ", ".join(sorted(properties()))
+        names = ", ".join(sorted(properties()))
         raise InputError(
-            f"unknown property {name!r}; known: {known}. Add new ones to schemas/properties.yaml"
+            f"unknown property {name!r}; known: {names}. Add new ones to schemas/properties.yaml"
         ) from None

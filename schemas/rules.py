@@ -24,7 +24,7 @@ class Rule:
 _RULES = (
     Rule("formula.empty", "the record has no formula", "''", "give the composition"),
     Rule("formula.syntax", "the text is not a chemical formula", "'Fe2(O3'", "write it like Fe2O3 or Ca(OH)2"),
-    Rule("formula.unknown_element", "a symbol is no element", "'GaAs0.1P0.9G1128'", "correct the symbol"),
+    Rule("formula.unknown_element", "a symbol is not an element", "'GaAs0.1P0.9G1128'", "correct the symbol"),
     Rule(
         "formula.amount_out_of_range",
         "an amount is zero, negative or absurdly large",
@@ -34,7 +34,9 @@ _RULES = (
     Rule("formula.charged", "the formula carries a charge", "'SO4^2-'", "give the neutral compound"),
     Rule("formula.variable_amount", "an amount is a variable", "'Li1-xCoO2'", "give the number that x stands for"),
     Rule("formula.dopant_notation", "a dopant is given without its amount", "'ZnO:Al'", "write Zn0.98Al0.02O"),
-    Rule("smiles.syntax", "the text is no SMILES of a molecule", "'C1CC'", "correct it; RDKit says where it fails"),
+    Rule(
+        "smiles.syntax", "the text is not the SMILES of a molecule", "'C1CC'", "correct it; RDKit says where it fails"
+    ),
     Rule(
         "composition.contradiction",
         "formula and structure of the record name different compositions",
@@ -45,7 +47,7 @@ _RULES = (
         "structure.unreadable",
         "the text does not say which atoms are where",
         "a loop_ with 6 columns and 5 values; species 'X'",
-        "mend what the sentence names; give CIF, pymatgen JSON, OPTIMADE attributes or POSCAR",
+        "correct what the sentence names; give CIF, pymatgen JSON, OPTIMADE attributes or POSCAR",
     ),
     Rule("structure.empty", "the structure holds no atoms", "'', or no full site", "give at least one occupied site"),
     Rule(
@@ -56,13 +58,13 @@ _RULES = (
     ),
     Rule(
         "structure.occupancy",
-        "the occupancies of a site sum to more than 1.05, or one is negative or no number",
+        "the occupancies of a site sum to more than 1.05, or one is negative or not a number",
         "Y 0.9 and Ca 0.7 on one site",
         "correct the occupancies; sums up to 1.05 are scaled to 1",
     ),
     Rule(
         "structure.not_periodic",
-        "the structure is no crystal with three periodic directions",
+        "the structure is not a crystal with three periodic directions",
         "a slab, a molecule as XYZ, a modulated CIF",
         "none: only crystals have a cell; for a modulated one give an approximant",
     ),
@@ -93,7 +95,7 @@ _RULES = (
         "the same id twice",
         "drop one; or, where repeats are independent measurements, say replicates: keep",
     ),
-    Rule("record.malformed", "the record can't be read", "a row with too many cells", "mend the record in the file"),
+    Rule("record.malformed", "the record can't be read", "a row with too many cells", "correct the record in the file"),
     Rule(
         "record.undecodable",
         "the record's bytes are not text in the contract's encoding",
@@ -139,7 +141,7 @@ _WARNINGS = (
         "structure.assumed",
         "something had to be assumed to read the structure; its row in the table says what",
         "occupancies that sum to 1.02",
-        "compare with the file, and mend it",
+        "compare with the file, and correct it",
     ),
 )
 
@@ -154,8 +156,10 @@ _TABLE_RULES = (
     ),
     Rule("table.not_empty", "there is at least one observation", "every record refused", "see the source's rejections"),
     Rule("table.required", "a column that every observation fills has no nulls", "a null unit", "fill the column"),
-    Rule("table.unique_observations", "no observation_id occurs twice", "the same id twice", "mend how ids are made"),
-    Rule("table.one_source", "all observations are of the contract's source", "another source", "mend the column"),
+    Rule(
+        "table.unique_observations", "no observation_id occurs twice", "the same id twice", "correct how ids are made"
+    ),
+    Rule("table.one_source", "all observations are of the contract's source", "another source", "correct the column"),
     Rule("table.known_properties", "only the contract's properties occur", "a band gap", "add it to its values"),
     Rule("table.canonical_units", "each property is in its canonical unit", "meV", "convert with schemas.units"),
     Rule(

@@ -12,11 +12,11 @@ from typing import Any
 
 from matstrata.pipelines.cli import interrupts
 from matstrata.pipelines.cli.console import get_lake
+from matstrata.pipelines.ingest.documented import settled
 from matstrata.pipelines.ingest.fetching.files import UnlocatedError
 from matstrata.pipelines.ingest.records import SourceFile
-from matstrata.pipelines.ingest.refresh import unchanged
 from matstrata.pipelines.ingest.sources import get_contract, known_sources, locate_sources, sound_contracts
-from matstrata.pipelines.ingest.validating.second_process import process_beside
+from matstrata.pipelines.ingest.validating.second_process import second_process
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.ensembles import EnsembleSpec
 from matstrata.schemas.errors import InputError
@@ -53,11 +53,11 @@ def bring_up_to_date(sources: Iterable[str]) -> dict[str, str]:
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     with ExitStack() as validating:
-        validating.enter_context(process_beside())
+        validating.enter_context(second_process())
         contracts, failed = _read(dict.fromkeys(sources))
         files = _locate(contracts, failed)
         contracts = {source: contracts[source] for source in files}
-        same = unchanged(get_lake(), contracts, files)
+        same = settled(get_lake(), contracts, files)
         if len(same) == len(contracts):
             validating.close()  # there is nothing to validate
         return failed | refresh_sources(list(contracts), same)

@@ -187,11 +187,11 @@ def add(
 ) -> None:
     """Bring in a source; its contract is kept with the store, so that it is refreshed with the others."""
     from matstrata.pipelines.ingest.onboarding import add_source
-    from matstrata.pipelines.ingest.validating.second_process import process_beside
+    from matstrata.pipelines.ingest.validating.second_process import second_process
     from matstrata.store.settings import Settings
 
     settings = Settings()
-    with progress("reading"), process_beside():
+    with progress("reading"), second_process():
         done = add_source(
             get_lake(),
             contract,

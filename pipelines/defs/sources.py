@@ -15,7 +15,8 @@ import dagster as dg
 from matstrata.pipelines.defs.automation import WHEN_CHANGED
 from matstrata.pipelines.defs.drift import drift_result, drift_spec
 from matstrata.pipelines.defs.resources import StoreResource
-from matstrata.pipelines.ingest.refresh import AllRefusedError, refresh_source
+from matstrata.pipelines.ingest.documented import refresh_documented
+from matstrata.pipelines.ingest.refresh import AllRefusedError
 from matstrata.pipelines.ingest.sources import get_contract, locate_sources
 from matstrata.pipelines.ingest.validating.data_docs import docs_page
 from matstrata.pipelines.ingest.validating.validation import RefusedError
@@ -79,7 +80,7 @@ def observations_asset(contract: Contract) -> dg.AssetsDefinition:
         lake = store.lake()
         current = get_contract(contract.source)
         try:
-            done = refresh_source(lake, current, locate_sources([current.source])[current.source])
+            done = refresh_documented(lake, current, locate_sources([current.source])[current.source])
         except (RefusedError, AllRefusedError) as refused:
             yield _refusal_result(key, refused)
             raise

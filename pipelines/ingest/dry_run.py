@@ -56,9 +56,9 @@ def dry_run(contract: Contract, files: Sequence[SourceFile], examples: int = 3) 
         observed = error.observed
     refused: dict[str, list[dict[str, str]]] = {}
     for rejection in observed.rejections:
-        shown = refused.setdefault(rejection.rule_id, [])
-        if len(shown) < examples:
-            shown.append({"source_record": rejection.source_record, "reason": rejection.reason})
+        rejected_examples = refused.setdefault(rejection.rule_id, [])
+        if len(rejected_examples) < examples:
+            rejected_examples.append({"source_record": rejection.source_record, "reason": rejection.reason})
     table = observed.observations
     flags = Counter(pc.list_flatten(table["flags"]).to_pylist())
     return DryRun(

@@ -56,13 +56,13 @@ class Identified:
     def structures(self, source: str, rows: NDArray[np.intp], records: pa.ChunkedArray) -> pa.Table:
         """Rows of the table `structures` for the given records, without their group."""
         schema = TABLES["structures"].arrow_schema
-        found = [(int(row), parsed) for row in rows if (parsed := self.parsed[row]) is not None]
-        if not found:
+        structures = [(int(row), parsed) for row in rows if (parsed := self.parsed[row]) is not None]
+        if not structures:
             return schema.empty_table()
         from matstrata.pipelines.entities.structures.symmetry import symmetry_of
 
         made = []
-        for row, parsed in found:
+        for row, parsed in structures:
             symmetry = symmetry_of(parsed)
             made.append(
                 {
@@ -88,14 +88,14 @@ class Identified:
 _LATTICE = ("lattice_a", "lattice_b", "lattice_c", "lattice_alpha", "lattice_beta", "lattice_gamma")
 
 
-def identify(contract: Contract, table: pa.Table, refuse: Refuse, known: pa.Table | None = None) -> Identified:
+def identify(contract: Contract, table: pa.Table, refuse: Refuse, spellings_read: pa.Table | None = None) -> Identified:
     """Read formulas, structures and SMILES; what can't be read is refused with rule and sentence.
 
     Args:
         contract: says which columns hold them.
         table: the raw records.
         refuse: called with row, rule and sentence.
-        known: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
+        spellings_read: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
     """
     n = table.num_rows
     columns = contract.columns
@@ -111,7 +111,7 @@ def identify(contract: Contract, table: pa.Table, refuse: Refuse, known: pa.Tabl
     compositions = None if texts is None else _read_formulas(texts, contract.max_amount, refuse)
     if columns.formula is not None:
         reported = table[columns.formula].combine_chunks()
-        stated = _read_formulas(reported, contract.max_amount, refuse, known, decimal=contract.decimal)
+        stated = _read_formulas(reported, contract.max_amount, refuse, spellings_read, decimal=contract.decimal)
         if compositions is not None:
             _compare(stated, compositions, parsed, reported, refuse)
     else:
@@ -136,19 +136,23 @@ class _Compositions:
 
 
 def _read_formulas(
-    texts: pa.Array, max_amount: float, refuse: Refuse, known: pa.Table | None = None, *, decimal: str = "."
+    texts: pa.Array, max_amount: float, refuse: Refuse, spellings_read: pa.Table | None = None, *, decimal: str = "."
 ) -> _Compositions:
     """Compositions of formulas; each spelling that is not known is parsed once, and null stays null.
 
-    Beside decimal commas, Bi2Te2,7 ends with an amount and not with a space group.
+    With decimal commas, Bi2Te2,7 ends with an amount and not with a space group.
     """
     encoded = pc.dictionary_encode(texts)
     spellings = encoded.dictionary
-    if known is None:
-        found = pa.nulls(len(spellings), pa.string())
+    if spellings_read is None:
+        ids_before = pa.nulls(len(spellings), pa.string())
     else:
-        found = known["material_id"].take(pc.index_in(spellings, known["formula_reported"])).combine_chunks()
-    unknown = np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))
+        ids_before = (
+            spellings_read["material_id"]
+            .take(pc.index_in(spellings, spellings_read["formula_reported"]))
+            .combine_chunks()
+        )
+    unknown = np.flatnonzero(ids_before.is_null().to_numpy(zero_copy_only=False))
     material_ids: list[str | None] = []
     space_groups: dict[int, int] = {}
     errors: dict[int, FormulaError] = {}
@@ -162,7 +166,7 @@ def _read_formulas(
             if space_group is not None:
                 space_groups[number] = space_group
         material_ids.append(material_id)
-    ids = pc.replace_with_mask(found, found.is_null(), pa.array(material_ids, pa.string()))
+    ids = pc.replace_with_mask(ids_before, ids_before.is_null(), pa.array(material_ids, pa.string()))
     groups = np.full(len(spellings), np.nan)
     groups[list(space_groups)] = list(space_groups.values())
     if errors:
@@ -205,13 +209,13 @@ def _each(texts: pa.ChunkedArray, read: Callable[[int, str], T | None]) -> list[
 
 def _compare(
     stated: _Compositions,
-    found: _Compositions,
+    derived: _Compositions,
     parsed: list[ParsedStructure | None],
     reported: pa.Array,
     refuse: Refuse,
 ) -> None:
     """Refuse a record whose formula is not that of its structure; occupancies are rounded, so only ordered ones."""
-    differs = pc.fill_null(pc.not_equal(stated.material_ids, found.material_ids), fill_value=False)
+    differs = pc.fill_null(pc.not_equal(stated.material_ids, derived.material_ids), fill_value=False)
     for row in np.flatnonzero(differs.to_numpy(zero_copy_only=False)):
         structure = parsed[row]
         if structure is None or structure.ordered:
@@ -219,7 +223,7 @@ def _compare(
                 int(row),
                 "composition.contradiction",
                 f"formula {reported[int(row)].as_py()!r} says {stated.material_ids[int(row)].as_py()}, but the "
-                f"structure or molecule is {found.material_ids[int(row)].as_py()}; correct one of the two",
+                f"structure or molecule is {derived.material_ids[int(row)].as_py()}; correct one of the two",
             )
 
 

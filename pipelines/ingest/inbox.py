@@ -1,7 +1,7 @@
 """The inbox: a folder into which people drop data with a contract, and from which both are ingested.
 
-A contract `NAME.yaml` and the file it names lie side by side. After ingestion the contract moves to `done/`, or to
-`refused/` beside a text that says why; data files stay, as the contract names them. For a data file without a contract
+A contract `NAME.yaml` and the file it names are put there together. After ingestion the contract moves to `done/`, or
+to `refused/` with a text that says why; data files stay, as the contract names them. For a data file without a contract
 one is drafted in `drafts/`, to be completed and moved up into the inbox.
 Not here: when to look (`pipelines.defs.inbox`), and ingestion itself (`onboarding`).
 """
@@ -19,6 +19,7 @@ from matstrata.pipelines.ingest.drafting.draft import draft
 from matstrata.pipelines.ingest.onboarding import add_source
 from matstrata.pipelines.ingest.refresh import Ingested
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
 
 log = logging.getLogger("matstrata.ingest")
@@ -34,7 +35,7 @@ class Dropped:
 
 
 def waiting_contracts(inbox: Path, *, settled_seconds: float = 3) -> list[Path]:
-    """The contracts that lie in the inbox, the oldest first; those that, or whose data, are still written, wait on."""
+    """The contracts in the inbox, the oldest first; those that are still being written, or whose data are, wait."""
     if not inbox.is_dir():
         return []
     files = [path for path in inbox.iterdir() if path.is_file()]
@@ -44,8 +45,8 @@ def waiting_contracts(inbox: Path, *, settled_seconds: float = 3) -> list[Path]:
         text = contract.read_text(encoding="utf-8", errors="replace")
         return not any(path == contract or _is_named(path.name, text) for path in growing)
 
-    found = [path for path in files if path.suffix in {".yaml", ".yml"} and settled(path)]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    contracts = [path for path in files if path.suffix in {".yaml", ".yml"} and settled(path)]
+    return sorted(contracts, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def undescribed_files(inbox: Path, *, settled_seconds: float = 10) -> list[Path]:
@@ -53,8 +54,8 @@ def undescribed_files(inbox: Path, *, settled_seconds: float = 10) -> list[Path]
     if not inbox.is_dir():
         return []
     written = [inbox, *(inbox / folder for folder in ("done", "refused", "drafts"))]
-    said = [path.read_text(encoding="utf-8", errors="replace") for place in written for path in place.glob("*.y*ml")]
-    said += [path.stem for path in (inbox / "drafts").glob("*.txt")]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for place in written for path in place.glob("*.y*ml")]
+    texts += [path.stem for path in (inbox / "drafts").glob("*.txt")]
     return [
         path
         for path in sorted(inbox.iterdir())
@@ -62,7 +63,7 @@ def undescribed_files(inbox: Path, *, settled_seconds: float = 10) -> list[Path]
         and not path.name.startswith(".")
         and path.suffix not in {".yaml", ".yml", ".md", ".partial"}
         and time.time() - path.stat().st_mtime >= settled_seconds
-        and not any(_is_named(path.name, text) for text in said)
+        and not any(_is_named(path.name, text) for text in texts)
     ]
 
 
@@ -84,19 +85,19 @@ def draft_contract(file: Path) -> Path:
             drafted = draft(file, f"{drafted.source}_{file.suffix[1:].lower()}")
     except InputError as error:
         place = folder / f"{file.name}.txt"
-        place.write_text(f"{error}\n", encoding="utf-8")
+        write_atomically(place, f"{error}\n")
         log.warning("%s can't be drafted: %s", file.name, error)
         return place
     place = folder / f"{drafted.source}.yaml"
-    place.write_text(drafted.as_yaml(), encoding="utf-8")
+    write_atomically(place, drafted.as_yaml())
     log.info("%s: complete its draft %s and move it to %s", file.name, place, file.parent)
     return place
 
 
 def take_in(lake: Lake, contract: Path, *, cache: Path, mirrors: Sequence[Path]) -> Dropped:
-    """Ingest one dropped contract and file it away; a refusal is written beside it and raises nothing.
+    """Ingest one dropped contract and file it away; a refusal is written to a text next to it and raises nothing.
 
-    In an inbox that can't be written the contract stays where it lies, and the reason is in the log alone.
+    In an inbox that can't be written the contract stays where it is, and the reason is in the log alone.
     """
     if not contract.is_file():
         return Dropped(contract, None, f"{contract} is not there any more: it was taken in already, or removed")
@@ -109,7 +110,7 @@ def take_in(lake: Lake, contract: Path, *, cache: Path, mirrors: Sequence[Path])
 
 
 def _file_away(contract: Path, folder: str, reason: str = "") -> Path:
-    """Move a contract into a folder beside it, with the reason of a refusal; gives where it lies then."""
+    """Move a contract into a folder of the inbox, with the reason of a refusal; the new path."""
     place, refused = contract.parent / folder / contract.name, contract.parent / "refused" / contract.name
     try:
         for path in (refused, refused.with_suffix(".txt")):  # of an earlier version
@@ -117,7 +118,7 @@ def _file_away(contract: Path, folder: str, reason: str = "") -> Path:
         place.parent.mkdir(exist_ok=True)
         contract.replace(place)
         if reason:
-            place.with_suffix(".txt").write_text(f"{reason}\n", encoding="utf-8")
+            write_atomically(place.with_suffix(".txt"), f"{reason}\n")
     except OSError as error:
         log.warning("%s can't be moved to %s (%s); make the inbox writable", contract, folder, error.strerror)
         return contract

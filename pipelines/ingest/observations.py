@@ -21,9 +21,10 @@ from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection
 from matstrata.schemas.contracts import Contract, ValueColumn
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.tables import TABLES
+from matstrata.schemas.terms import Kind
 from matstrata.schemas.units import convert
 
-_KINDS = ("experiment", "computation")
+_KINDS = tuple(kind.value for kind in Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,21 @@ class _Faults:
 
     def __init__(self, n: int) -> None:
         self.sound = np.ones(n, dtype=bool)
-        self.found: dict[int, tuple[str, str]] = {}
+        self.by_row: dict[int, tuple[str, str]] = {}
 
     def add(self, row: int, rule_id: str, reason: str) -> None:
         if self.sound[row]:
             self.sound[row] = False
-            self.found[row] = (rule_id, reason)
+            self.by_row[row] = (rule_id, reason)
 
 
-def observe(contract: Contract, raw: RawRecords, known: pa.Table | None = None) -> Observed:
+def observe(contract: Contract, raw: RawRecords, spellings_read: pa.Table | None = None) -> Observed:
     """Turn the raw records of a source into observations.
 
     Args:
         contract: the source.
         raw: its records.
-        known: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
+        spellings_read: spellings of formulas that the same code has read before, `formula_reported` and `material_id`.
 
     Raises:
         ReadError: a column that the contract names is not in the file.
@@ -66,7 +67,7 @@ def observe(contract: Contract, raw: RawRecords, known: pa.Table | None = None) 
     table = raw.table.combine_chunks()
     _require_columns(contract, table)
     faults = _Faults(table.num_rows)
-    identified = identify(contract, table, faults.add, known)
+    identified = identify(contract, table, faults.add, spellings_read)
     kinds = _read_kinds(contract, table, faults)
     temperatures = _read_temperatures(contract, table, faults)
     conditions = _merge_conditions(contract, table, identified, faults)
@@ -122,9 +123,11 @@ def quarantine(observed: Observed, raw: RawRecords, broken: Mapping[str, tuple[s
             strict=True,
         )
     )
-    kept = observed.observations.filter(pc.invert(pc.is_in(observed.observations["source_record"], value_set=names)))
+    remaining = observed.observations.filter(
+        pc.invert(pc.is_in(observed.observations["source_record"], value_set=names))
+    )
     structures = observed.structures.filter(pc.invert(pc.is_in(observed.structures["source_record"], value_set=names)))
-    return Observed(kept, observed.rejections + rejections, observed.rows_in, structures)
+    return Observed(remaining, observed.rejections + rejections, observed.rows_in, structures)
 
 
 def _require_columns(contract: Contract, table: pa.Table) -> None:
@@ -136,10 +139,10 @@ def _require_columns(contract: Contract, table: pa.Table) -> None:
     }
     absent = sorted(needed - set(table.column_names))
     if absent:
-        there = [name for name in table.column_names if name not in {"raw", "file_sha256"}]
+        present = [name for name in table.column_names if name not in {"raw", "file_sha256"}]
         raise ReadError(
             f"source {contract.source}: the data have no column {', '.join(map(repr, absent))}; they have: "
-            f"{', '.join(map(repr, there))}. Correct 'columns' and 'values' of the contract, or the file"
+            f"{', '.join(map(repr, present))}. Correct 'columns' and 'values' of the contract, or the file"
         )
 
 
@@ -179,12 +182,12 @@ def _merge_conditions(contract: Contract, table: pa.Table, identified: Identifie
     groups = identified.space_groups.to_pylist()
     made: dict[tuple[str | None, int | None, str | None], str | None] = {}
     rows = list(zip(texts, groups, molecules, strict=True))
-    for row, known in enumerate(rows):
-        if known not in made:
-            made[known] = _conditions(constants, *known)
-        if made[known] is None:
-            faults.add(row, "conditions.malformed", f"conditions {known[0]!r} are not a JSON object")
-    return pa.array([made[known] for known in rows], pa.string())
+    for row, parts in enumerate(rows):
+        if parts not in made:
+            made[parts] = _conditions(constants, *parts)
+        if made[parts] is None:
+            faults.add(row, "conditions.malformed", f"conditions {parts[0]!r} are not a JSON object")
+    return pa.array([made[parts] for parts in rows], pa.string())
 
 
 def _conditions(
@@ -195,8 +198,8 @@ def _conditions(
         stated = json.loads(text) if text and text.strip() else {}
         if not isinstance(stated, dict):
             return None
-        found = {"space_group": space_group, "smiles": smiles}
-        merged = {**constants, **stated, **{name: value for name, value in found.items() if value is not None}}
+        derived = {"space_group": space_group, "smiles": smiles}
+        merged = {**constants, **stated, **{name: value for name, value in derived.items() if value is not None}}
         written = json.dumps(merged, sort_keys=True, ensure_ascii=False, allow_nan=False)
         written.encode()
     except (ValueError, RecursionError):
@@ -260,9 +263,9 @@ def _keys_of(contract: Contract, table: pa.Table, faults: _Faults) -> pa.Array:
     positions = table["source_record"]
     if contract.replicates == "reject":
         for row in np.flatnonzero(nth > 1):
-            there = positions[int(first[row])].as_py()
+            earlier = positions[int(first[row])].as_py()
             what = f"{identifier} {keys[int(row)].as_py()!r}" if identifier else "the whole record"
-            faults.add(int(row), "record.duplicate", f"{what} stands already in {there}; drop one of the two")
+            faults.add(int(row), "record.duplicate", f"{what} stands already in {earlier}; drop one of the two")
     return pc.binary_join_element_wise(keys, ordered["nth"].combine_chunks().cast(pa.string()), "#")
 
 
@@ -325,10 +328,10 @@ def _finish(contract: Contract, pieces: pa.Table) -> pa.Table:
 
 
 def _rejections(table: pa.Table, faults: _Faults) -> list[Rejection]:
-    rows = sorted(faults.found)
+    rows = sorted(faults.by_row)
     refused = table.select(["source_record", "raw", "file_sha256"]).take(pa.array(rows, pa.int64())).to_pylist()
     return [
-        Rejection(record["source_record"], *faults.found[row], raw=record["raw"], file_sha256=record["file_sha256"])
+        Rejection(record["source_record"], *faults.by_row[row], raw=record["raw"], file_sha256=record["file_sha256"])
         for row, record in zip(rows, refused, strict=True)
     ]
 
@@ -345,7 +348,7 @@ def _connect() -> duckdb.DuckDBPyConnection:
 
 
 def _numbers(texts: pa.ChunkedArray, decimal: str, *, truths: bool = False) -> NDArray[np.float64]:
-    """Texts to numbers; NaN where a text is no number. Beside decimal commas a point is no part of a number.
+    """Texts to numbers; NaN where a text is not a number. With decimal commas a point is not part of a number.
 
     Where a property is a matter of yes and no, these are 1 and 0; a band gap of "true" is none.
     """

@@ -10,20 +10,18 @@ from pathlib import Path
 
 import yaml
 
+from matstrata.pipelines.ingest.documented import refresh_documented
 from matstrata.pipelines.ingest.fetching.files import locate
-from matstrata.pipelines.ingest.refresh import Ingested, refresh_source
+from matstrata.pipelines.ingest.refresh import Ingested
+from matstrata.pipelines.ingest.sources import contracts_folder
 from matstrata.pipelines.ingest.structure_groups import update_groups
 from matstrata.pipelines.ingest.validating.data_docs import forget_pages
 from matstrata.schemas.contracts import SHIPPED, Contract, load_contract
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.materials import update_materials
 from matstrata.store.records.sources import remove
-
-
-def contracts_folder(root: Path) -> Path:
-    """Where the contracts lie that were added to a store."""
-    return root / "contracts"
 
 
 def add_source(
@@ -47,7 +45,7 @@ def add_source(
         raise InputError(f"{contract.source} is the name of a source that comes with Matstrata; choose another")
     files = locate(contract.files, cache=cache, mirrors=mirrors)
     lake.init()
-    done = refresh_source(lake, contract, files, accept_change=accept_change)
+    done = refresh_documented(lake, contract, files, accept_change=accept_change)
     _keep(contract, lake.root)
     update_groups(lake)
     update_materials(lake)
@@ -80,9 +78,6 @@ def _keep(contract: Contract, root: Path) -> None:
     text = yaml.safe_dump(contract.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
     place = contracts_folder(root) / f"{contract.source}.yaml"
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(place)
+        write_atomically(place, text)
     except OSError as error:
         raise WorkError(f"the contract can't be kept in {place}: {error}") from error

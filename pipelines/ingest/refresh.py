@@ -1,6 +1,7 @@
-"""Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed -> documented.
+"""Refreshing one source: files -> raw records -> observations and rejections -> validated -> committed.
 
-Not here: how each of these is done (the other modules of this package, and `store.records.sources`).
+Not here: how each of these is done (the other modules of this package, and `store.records.sources`), and the page of
+the validation (`documented`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import pyarrow as pa
 from matstrata.pipelines.ingest.observations import Observed, observe, quarantine
 from matstrata.pipelines.ingest.readers import get_reader, reader_package
 from matstrata.pipelines.ingest.records import ReadError, SourceFile
-from matstrata.pipelines.ingest.validating.data_docs import forget_refusal, refused_page, write_page
 from matstrata.pipelines.ingest.validating.validation import RefusedError, Validation, validate
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.properties import get_property
@@ -35,7 +35,20 @@ _DECISIVE = {"name", "unit", "lower", "upper", "zero_class", "typical"}
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What a refresh found and did; `changed` is false where the source is as it was."""
+    """What a refresh found and did.
+
+    Attributes:
+        source: the source.
+        rows_in: records in its files.
+        rows_accepted: records that became observations.
+        rows_rejected: records that were refused.
+        inserted: observations added.
+        updated: observations changed.
+        deleted: observations removed.
+        changed: whether anything of the store is another than before.
+        refreshed_at: when the files were read, now or before.
+        validation: what validation found; None where nothing was read, as files, contract and code are the same.
+    """
 
     source: str
     rows_in: int
@@ -45,6 +58,8 @@ class Ingested:
     updated: int
     deleted: int
     changed: bool
+    refreshed_at: datetime
+    validation: Validation | None = None
 
 
 def refresh_source(
@@ -66,20 +81,17 @@ def refresh_source(
         before = ingested(con, contract.source).get(contract.source)
         if before is not None and before["signature"] == current:
             log.info("%s: unchanged, %s records", contract.source, f"{before['rows_in']:,}")
-            forget_refusal(lake, contract.source)
             counts = (before["rows_in"], before["rows_accepted"], before["rows_rejected"])
-            return Ingested(contract.source, *counts, inserted=0, updated=0, deleted=0, changed=False)
+            return Ingested(contract.source, *counts, 0, 0, 0, changed=False, refreshed_at=before["refreshed_at"])
         log.info("%s: reading %s", contract.source, ", ".join(file.name for file in files))
-        known = None if accept_change or not _same_meaning(before, contract) else earlier(con, contract.source)
+        last = None if accept_change or not _same_meaning(before, contract) else earlier(con, contract.source)
         only_files_differ = before is not None and before["signature"] == sign(_hashes_of(before))
         spellings = formulas(con, contract.source) if only_files_differ else None
     try:
-        observed, validation = examine(contract, files, known, spellings)
+        observed, validation = examine(contract, files, last, spellings)
     except (RefusedError, AllRefusedError) as refused:
-        now = datetime.now(UTC)
-        found = _validations_table(contract.source, _one_hash(hashes), refused.validation, now)
-        keep_refusal(lake, contract.source, found)
-        write_page(lake, contract, files, refused.validation, now, refusal=str(refused))
+        results = _validations_table(contract.source, _one_hash(hashes), refused.validation, datetime.now(UTC))
+        keep_refusal(lake, contract.source, results)
         raise
     rejected = len(observed.rejections)
     now = datetime.now(UTC)
@@ -118,7 +130,6 @@ def refresh_source(
         *(f"{count:,}" for count in (observed.rows_in, row["rows_accepted"], rejected)),
         *(f"{count:,}" for count in (done.inserted, done.updated, done.deleted)),
     )
-    write_page(lake, contract, files, validation, now)
     return Ingested(
         contract.source,
         observed.rows_in,
@@ -128,11 +139,13 @@ def refresh_source(
         done.updated,
         done.deleted,
         done.changed,
+        now,
+        validation,
     )
 
 
 def unchanged(lake: Lake, contracts: Mapping[str, Contract], files: Mapping[str, Sequence[SourceFile]]) -> list[str]:
-    """Of these sources those whose files, contract and code are still those of their last refresh, and sound.
+    """Of these sources those whose files, contract and code are still those of their last refresh.
 
     Args:
         lake: the store; there may be none yet.
@@ -147,7 +160,6 @@ def unchanged(lake: Lake, contracts: Mapping[str, Contract], files: Mapping[str,
         source
         for source, row in before.items()
         if row["signature"] == _signer(contracts[source])([file.sha256 for file in files[source]])
-        and not refused_page(lake, source).exists()
     ]
 
 
@@ -171,7 +183,7 @@ class AllRefusedError(ReadError):
 def examine(
     contract: Contract,
     files: Sequence[SourceFile],
-    known: Earlier | None = None,
+    last: Earlier | None = None,
     spellings: pa.Table | None = None,
 ) -> tuple[Observed, Validation]:
     """Read and validate a source without writing anything.
@@ -179,7 +191,7 @@ def examine(
     Args:
         contract: the source.
         files: its files.
-        known: what the last refresh left, to hold the new data against.
+        last: what the last refresh left, to compare the new data with.
         spellings: of formulas that the same code has read before, `formula_reported` and `material_id`.
 
     Raises:
@@ -191,7 +203,7 @@ def examine(
     if _is_spoilt(observed):
         raise AllRefusedError(contract, observed)
     log.info("%s: validating %s observations", contract.source, f"{observed.observations.num_rows:,}")
-    validation = validate(observed.observations, contract, known)
+    validation = validate(observed.observations, contract, last)
     observed = quarantine(observed, raw, validation.quarantined)
     if _is_spoilt(observed):
         raise AllRefusedError(contract, observed, validation)

@@ -10,11 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from matstrata.pipelines.ingest.fetching.files import locate, locate_all
-from matstrata.pipelines.ingest.onboarding import contracts_folder
 from matstrata.pipelines.ingest.records import SourceFile
 from matstrata.schemas.contracts import Contract, contract_paths, load_contracts, read_contract
 from matstrata.schemas.errors import InputError
 from matstrata.store.settings import Settings
+
+
+def contracts_folder(root: Path) -> Path:
+    """The folder of a store that holds the contracts added to it."""
+    return root / "contracts"
 
 
 def known_sources() -> list[str]:
@@ -29,11 +33,11 @@ def contracts() -> Mapping[str, Contract]:
 
 def sound_contracts() -> list[Contract]:
     """The contracts of all known sources but those that are not valid."""
-    found = []
+    sound = []
     for path in _paths().values():
         with suppress(InputError):
-            found.append(read_contract(path))
-    return found
+            sound.append(read_contract(path))
+    return sound
 
 
 def get_contract(source: str) -> Contract:
@@ -51,8 +55,8 @@ def get_contract(source: str) -> Contract:
 def locate_sources(sources: Iterable[str]) -> Mapping[str, tuple[SourceFile, ...]]:
     """The files of several sources, all found or one error for all that are wanted."""
     settings = Settings()
-    wanted = {source: get_contract(source).files for source in sources}
-    return locate_all(wanted, cache=settings.cache, mirrors=settings.mirror)
+    locations = {source: get_contract(source).files for source in sources}
+    return locate_all(locations, cache=settings.cache, mirrors=settings.mirror)
 
 
 def locate_files(contract: Contract) -> tuple[SourceFile, ...]:

@@ -186,7 +186,7 @@ def test_whatever_is_typed_is_read_or_refused(text: str) -> None:
 
 def test_a_refusal_says_what_where_and_what_to_do() -> None:
     assert str(refusal("GaAs0.1P0.9G1128")) == (
-        "Formula 'GaAs0.1P0.9G1128', character 12: 'G' is no element; correct the symbol."
+        "Formula 'GaAs0.1P0.9G1128', character 12: 'G' is not an element; correct the symbol."
     )
     assert "Ga exceeds 1000" in str(refusal("Ga1128As"))
     assert "'x'" in str(refusal("Li1-xCoO2"))

@@ -120,8 +120,8 @@ def read_cif(text: str, *, site_tolerance: float = SITE_TOLERANCE) -> Sites:
     return _as_sites(structure, block, notes)
 
 
-def _with_known_key(found: re.Match[str]) -> str:
-    return found[1] + _KEYS.get(found[2].lower().replace(".", "_"), found[2])
+def _with_known_key(match: re.Match[str]) -> str:
+    return match[1] + _KEYS.get(match[2].lower().replace(".", "_"), match[2])
 
 
 def _parsed(text: str, site_tolerance: float) -> tuple[Structure, Mapping[str, Any], list[str]]:
@@ -153,9 +153,9 @@ def _parsed(text: str, site_tolerance: float) -> tuple[Structure, Mapping[str, A
 
 def _essential(block: CifBlock) -> str:
     """The block without what is not needed, so that odd texts and quotes elsewhere in the file do no harm."""
-    kept = {key: value for key, value in block.data.items() if _ESSENTIAL.match(key)}
-    loops = [[key for key in loop if key in kept] for loop in block.loops]
-    return str(type(block)(kept, [loop for loop in loops if loop], "structure"))
+    essential = {key: value for key, value in block.data.items() if _ESSENTIAL.match(key)}
+    loops = [[key for key in loop if key in essential] for loop in block.loops]
+    return str(type(block)(essential, [loop for loop in loops if loop], "structure"))
 
 
 def _check_block(block: CifBlock, remarks: list[str]) -> None:
@@ -196,13 +196,13 @@ def _replace_isotopes(block: CifBlock) -> None:
     """Let other symbols stand for D and T: to pymatgen their compositions equal hydrogen's, and it joins the sites."""
     labels = block.data["_atom_site_label"]
     symbols = block.data.get("_atom_site_type_symbol", labels)
-    found = [_ISOTOPE.match(symbol) for symbol in symbols]
-    if not any(found) or any(symbol.startswith(tuple(_STAND_INS.values())) for symbol in symbols):
+    isotopes = [_ISOTOPE.match(symbol) for symbol in symbols]
+    if not any(isotopes) or any(symbol.startswith(tuple(_STAND_INS.values())) for symbol in symbols):
         return
     if symbols is labels:
         next(loop for loop in block.loops if "_atom_site_label" in loop).append("_atom_site_type_symbol")
     block.data["_atom_site_type_symbol"] = [
-        _STAND_INS[isotope[1]] if isotope else symbol for isotope, symbol in zip(found, symbols, strict=True)
+        _STAND_INS[isotope[1]] if isotope else symbol for isotope, symbol in zip(isotopes, symbols, strict=True)
     ]
 
 
@@ -210,10 +210,10 @@ def _drop_dummies(data: dict[str, Any], remarks: list[str]) -> None:
     flags = data.get("_atom_site_calc_flag")
     if not isinstance(flags, list) or "dum" not in flags:
         return
-    kept = [place for place, flag in enumerate(flags) if flag != "dum"]
+    real_places = [place for place, flag in enumerate(flags) if flag != "dum"]
     for key in [key for key, column in data.items() if key.startswith("_atom_site_") and len(column) == len(flags)]:
-        data[key] = [data[key][place] for place in kept]
-    remarks.append(f"line: {len(flags) - len(kept)} dummy atom(s)")
+        data[key] = [data[key][place] for place in real_places]
+    remarks.append(f"line: {len(flags) - len(real_places)} dummy atom(s)")
 
 
 def _check_row(data: dict[str, Any], place: int, label: str) -> None:
@@ -271,8 +271,8 @@ def _check_operations(parser: CifParser) -> None:
 
 def _check_cell_in(text: str) -> None:
     """Name the cell where it is at fault, even in a file whose other parts can't be read."""
-    found = [re.search(rf"^\s*{key}[ \t]+(\S+)", text, re.MULTILINE) for key in _CELL]
-    data = {key: match[1] for key, match in zip(_CELL, found, strict=True) if match}
+    cell = [re.search(rf"^\s*{key}[ \t]+(\S+)", text, re.MULTILINE) for key in _CELL]
+    data = {key: match[1] for key, match in zip(_CELL, cell, strict=True) if match}
     if len(data) == len(_CELL):
         cell_matrix([_cell_number(data, key) for key in _CELL])
 
@@ -290,8 +290,8 @@ def _notes(remarks: Sequence[str]) -> list[str]:
         if _SILENT.search(remark):
             continue
         for pattern, sentence in _REMARKS:
-            if found := pattern.search(remark):
-                notes.append(sentence.format(*found.groups()))
+            if match := pattern.search(remark):
+                notes.append(sentence.format(*match.groups()))
                 break
         else:
             notes.append("pymatgen: " + " ".join(remark.split())[:200])
@@ -327,6 +327,6 @@ def _as_sites(structure: Structure, block: Mapping[str, Any], notes: list[str]) 
 
 def _symbol(species: Any) -> str:
     """The element without its charge."""
-    found = re.match(r"[A-Z][a-z]*", str(species))
-    symbol = found[0] if found else str(species)
+    match = re.match(r"[A-Z][a-z]*", str(species))
+    symbol = match[0] if match else str(species)
     return _ISOTOPES.get(symbol, symbol)

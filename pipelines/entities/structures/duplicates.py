@@ -96,11 +96,11 @@ def group_structures(
         materials.setdefault(material_id, []).append(member)
     buckets = [materials[material_id] for material_id in sorted(materials)]
     several = [bucket for bucket in buckets if len(bucket) > 1]
-    found = iter(_found(several, n_workers))
+    pairs = iter(_found(several, n_workers))
     labels = [0] * len(parsed)
     label = 0
     for bucket in buckets:
-        groups = next(found) if len(bucket) > 1 else [[bucket[0].place]]
+        groups = next(pairs) if len(bucket) > 1 else [[bucket[0].place]]
         for group in groups:
             for place in group:
                 labels[place] = label
@@ -141,8 +141,8 @@ def _grouped(buckets: list[list[_Member]]) -> list[list[list[int]]]:
 def _home(member: _Member, groups: list[list[_Member]], matcher: StructureMatcher) -> list[_Member] | None:
     """The first group whose representative equals the member, the likeliest groups first."""
     likely = [group for group in groups if group[0].protostructure == member.protostructure]
-    others = [group for group in groups if group[0].protostructure != member.protostructure]
-    for group in [*likely, *others]:
+    other_prototypes = [group for group in groups if group[0].protostructure != member.protostructure]
+    for group in [*likely, *other_prototypes]:
         if _equal(group[0], member, matcher):
             return group
     return None

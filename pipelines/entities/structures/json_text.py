@@ -149,8 +149,8 @@ def _optimade_species(listed: Any, notes: list[str]) -> dict[str, dict[str, floa
                 raise unreadable(f"Species {shown(name)} holds X, an unknown element; name the element.")
             amount = _number(share, f"concentration of species {shown(name)}")
             if symbol != "vacancy":
-                known = _symbol(symbol, f"Species {shown(name)}")
-                mix[known] = mix.get(known, 0.0) + amount
+                element = _symbol(symbol, f"Species {shown(name)}")
+                mix[element] = mix.get(element, 0.0) + amount
         if entry.get("attached"):
             notes.append(f"species {name}: attached atoms have no positions and are missing")
         species[name] = mix
@@ -204,7 +204,7 @@ def _number(value: Any, where: str) -> float:
 
 
 def _symbol(value: Any, where: str) -> str:
-    found = _SYMBOL.match(value) if isinstance(value, str) else None
-    if not found:
+    match = _SYMBOL.match(value) if isinstance(value, str) else None
+    if not match:
         raise unreadable(f"{where} holds {shown(value)}, which is no element; name the element.")
-    return found[1]
+    return match[1]

@@ -43,10 +43,10 @@ def read_plain_cif(text: str) -> Sites | None:
     Raises:
         StructureError: No cell has the lengths and angles.
     """
-    found = _LAYOUT.match(text if text.endswith("\n") else text + "\n")
-    if not found:
+    layout = _LAYOUT.match(text if text.endswith("\n") else text + "\n")
+    if not layout:
         return None
-    *numbers, stated, body = found.groups()
+    *numbers, stated, body = layout.groups()
     words = body.split()
     symbols, labels = words[::7], words[1::7]
     if not SYMBOLS.issuperset(symbols):

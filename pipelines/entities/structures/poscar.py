@@ -96,9 +96,9 @@ def _names(symbols: list[str] | None, counts: list[int], rows: list[str]) -> lis
 
 def _symbols(line: str) -> list[str] | None:
     """The elements that a line names, if it names nothing else."""
-    found = [_SYMBOL.match(word) for word in line.split()]
-    symbols = [match[1] for match in found if match and match[1] in SYMBOLS]
-    return symbols if symbols and len(symbols) == len(found) else None
+    matches = [_SYMBOL.match(word) for word in line.split()]
+    symbols = [match[1] for match in matches if match and match[1] in SYMBOLS]
+    return symbols if symbols and len(symbols) == len(matches) else None
 
 
 def _floats(line: str) -> list[float]:

@@ -178,16 +178,16 @@ def _drop_vacant(sites: Sites) -> None:
                     f"Site {number} ({name}): the occupancy of {symbol} is {occupancy:g}; it must lie from 0 to 1.",
                 )
     mixes = [{s: occupancy for s, occupancy in mix.items() if occupancy > _TRACE} for mix in sites.mixes]
-    kept = [place for place, mix in enumerate(mixes) if mix]
-    if len(kept) < len(mixes):
-        sites.notes.append(f"{len(mixes) - len(kept)} vacant site(s) were left out")
-        sites.frac_coords = sites.frac_coords[kept]
-        sites.names = [sites.names[place] for place in kept]
-    sites.mixes = [mixes[place] for place in kept]
-    if not kept:
+    occupied = [place for place, mix in enumerate(mixes) if mix]
+    if len(occupied) < len(mixes):
+        sites.notes.append(f"{len(mixes) - len(occupied)} vacant site(s) were left out")
+        sites.frac_coords = sites.frac_coords[occupied]
+        sites.names = [sites.names[place] for place in occupied]
+    sites.mixes = [mixes[place] for place in occupied]
+    if not occupied:
         raise StructureError("structure.empty", "The structure holds no atoms: give at least one occupied site.")
-    if len(kept) > MOST_SITES:
-        raise unreadable(f"The cell holds {len(kept)} sites; at most {MOST_SITES} are read. Give a smaller cell.")
+    if len(occupied) > MOST_SITES:
+        raise unreadable(f"The cell holds {len(occupied)} sites; at most {MOST_SITES} are read. Give a smaller cell.")
 
 
 def _check_numbers(sites: Sites) -> None:
@@ -224,10 +224,10 @@ def _separate(sites: Sites, volume: float) -> None:
         for symbol, occupancy in sites.mixes[guest].items():
             sites.mixes[host][symbol] = sites.mixes[host].get(symbol, 0.0) + occupancy
     if shares:
-        kept = [place for place in range(len(sites.mixes)) if place not in shares]
-        sites.mixes = [sites.mixes[place] for place in kept]
-        sites.names = [sites.names[place] for place in kept]
-        sites.frac_coords = sites.frac_coords[kept]
+        unshared = [place for place in range(len(sites.mixes)) if place not in shares]
+        sites.mixes = [sites.mixes[place] for place in unshared]
+        sites.names = [sites.names[place] for place in unshared]
+        sites.frac_coords = sites.frac_coords[unshared]
 
 
 def _near_pairs(sites: Sites) -> list[tuple[int, int, float]]:
@@ -273,10 +273,10 @@ def _compare_stated(formula: str, sites: Sites) -> None:
         return
     try:
         stated = parse_formula(sites.stated_formula.replace("'", "").strip())
-        found = parse_formula(formula)
+        composition = parse_formula(formula)
     except FormulaError:
         return
-    ours = dict(zip(found.elements, found.fractions, strict=True))
+    ours = dict(zip(composition.elements, composition.fractions, strict=True))
     theirs = dict(zip(stated.elements, stated.fractions, strict=True))
     both = ours.keys() | theirs.keys()
     if any(abs(ours.get(symbol, 0) - theirs.get(symbol, 0)) > _STATED_DIFFERENCE for symbol in both):

@@ -129,7 +129,7 @@ def _is_structure(text: str) -> bool:
     if not text.startswith("{") or '"lattice"' not in text:
         return False
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         return False
-    return isinstance(found, dict) and {"lattice", "sites"} <= found.keys()
+    return isinstance(document, dict) and {"lattice", "sites"} <= document.keys()

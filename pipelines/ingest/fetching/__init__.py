@@ -12,29 +12,29 @@ from matstrata.schemas.contracts import FileLocation
 
 
 def answer(location: FileLocation, folder: Path) -> Path:
-    """The file with what the interface answers, asked for anew where the last answer is too old.
+    """The file with what the interface answers, requested again where the last one is too old.
 
     Raises:
         InputError: the query is wrong, or a key is missing.
         WorkError: the interface does not answer; the same call resumes.
     """
     if location.optimade is not None:
-        from matstrata.pipelines.ingest.fetching import optimade
+        from matstrata.pipelines.ingest.fetching import optimade, optimade_pages
 
-        asked = location.optimade
-        query = optimade.OptimadeQuery(
-            asked.base_url, asked.filter, asked.response_fields, max_results=asked.max_results
+        interface = location.optimade
+        query = optimade_pages.OptimadeQuery(
+            interface.base_url, interface.filter, interface.response_fields, max_results=interface.max_results
         )
         file = folder / f"{query.sha256}.jsonl"
         return file if _is_fresh(file, location.max_age_hours) else optimade.fetch(query, folder)
     from matstrata.pipelines.ingest.fetching import materials_project
 
     assert location.materials_project is not None
-    wanted = materials_project.MaterialsProjectQuery(
+    summaries = materials_project.MaterialsProjectQuery(
         dict(location.materials_project.criteria), max_results=location.materials_project.max_results
     )
-    file = folder / f"{wanted.sha256}.jsonl"
-    return file if _is_fresh(file, location.max_age_hours) else materials_project.fetch(wanted, folder)
+    file = folder / f"{summaries.sha256}.jsonl"
+    return file if _is_fresh(file, location.max_age_hours) else materials_project.fetch(summaries, folder)
 
 
 def _is_fresh(file: Path, hours: float) -> bool:

@@ -42,9 +42,9 @@ def _transfer(url: str, part: Path) -> None:
     import requests  # deferred: 0.2 s
     import urllib3
 
-    there = part.stat().st_size if part.exists() else 0
+    received = part.stat().st_size if part.exists() else 0
     # the hash is that of the file, not of a compressed transfer
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={received}-"} if received else {})
     with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, SILENCE_SECONDS)) as response:
         if response.status_code == _PAST_THE_END:
             part.unlink()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ from matstrata.pipelines.ingest.fetching.downloads import download
 from matstrata.pipelines.ingest.records import SourceFile
 from matstrata.schemas.contracts import FileLocation
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.store.lake.atomic import write_atomically
 
 log = logging.getLogger("matstrata.ingest")
 
@@ -42,8 +42,8 @@ def locate_all(
     """The files of several sources, in the order of their locations; every file's hash is verified now.
 
     A file with a URL is looked for in the download cache (`<cache>/<sha256>/<name>`), then in the folders `mirrors`,
-    then on the network. Nothing is downloaded before everything that should lie on this machine was found. What an
-    interface answers is asked for anew when it has grown old.
+    then on the network. Nothing is downloaded before everything that should be on this machine was found. The answer
+    of an interface is requested again when it has grown old.
 
     Raises:
         UnlocatedError: a file is missing, has another hash than the contract says, or can't be had; one error names
@@ -51,10 +51,10 @@ def locate_all(
         WorkError: the cache folder can't be written; or the interface that the only source asks does not answer.
     """
     shelves = _Mirrors(mirrors, index=cache / "mirrors.json")
-    wanted = dict.fromkeys(location for locations in sources.values() for location in locations)
+    unique = dict.fromkeys(location for locations in sources.values() for location in locations)
     paths: dict[FileLocation, Path | None] = {}
     lacking: dict[FileLocation, str] = {}
-    for location in sorted(wanted, key=lambda location: location.is_live):
+    for location in sorted(unique, key=lambda location: location.is_live):
         try:
             paths[location] = answer(location, cache / "live") if location.is_live else _here(location, cache, shelves)
         except (InputError, WorkError) as error:
@@ -67,16 +67,16 @@ def locate_all(
     absent = [location for location, path in paths.items() if path is None]
     if lacking := _download_all(absent, cache, shelves):
         raise _unlocated(sources, lacking, _unobtainable)
-    found: dict[FileLocation, tuple[SourceFile, ...]] = {}
+    located: dict[FileLocation, tuple[SourceFile, ...]] = {}
     for location, path in paths.items():
         try:
-            found[location] = _source_files(location, path or _place(location, cache))
+            located[location] = _source_files(location, path or _place(location, cache))
         except InputError as error:
             lacking[location] = str(error)
     if lacking:
         raise _unlocated(sources, lacking, "; ".join)
     return {
-        source: tuple(file for location in locations for file in found[location])
+        source: tuple(file for location in locations for file in located[location])
         for source, locations in sources.items()
     }
 
@@ -108,10 +108,10 @@ def _unlocated(
     return UnlocatedError(sentence(dict.fromkeys(lacking.values())), reasons)
 
 
-def _unobtainable(wanted: Iterable[str]) -> str:
+def _unobtainable(files: Iterable[str]) -> str:
     return (
         "these files are wanted, but neither in the cache nor in a mirror, and can't be downloaded: "
-        f"{'; '.join(wanted)}. Connect to the network and run again, or download them on another machine and set "
+        f"{'; '.join(files)}. Connect to the network and run again, or download them on another machine and set "
         "MATSTRATA_MIRROR to the folder that holds them"
     )
 
@@ -123,7 +123,7 @@ def _here(location: FileLocation, cache: Path, shelves: _Mirrors) -> Path | None
         if location.path is not None and path.is_dir() and location.sha256 is None:
             return path
         if not path.is_file():
-            raise InputError(f"file {path} does not exist, or is no file; correct its location in the contract")
+            raise InputError(f"file {path} does not exist, or is not a file; correct its location in the contract")
         if location.sha256 is not None:
             _verify(path, location.sha256, "find the right file, or give the contract the hash of this one")
         return path
@@ -193,8 +193,8 @@ class _Mirrors:
             path = self._unread.pop(0)
             self._learnt[_stamp(path)] = sha256_of(path)
             self._by_hash.setdefault(self._learnt[_stamp(path)], path)
-        found = self._by_hash.get(sha256)
-        return found if found is not None and sha256_of(found) == sha256 else None
+        stored = self._by_hash.get(sha256)
+        return stored if stored is not None and sha256_of(stored) == sha256 else None
 
     def namesake(self, name: str) -> tuple[Path, str] | None:
         """A file of that name and its hash, to explain why a search was in vain."""
@@ -205,10 +205,7 @@ class _Mirrors:
         if not self._learnt:
             return
         try:
-            self._index.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._index.with_suffix(f".{os.getpid()}")
-            draft.write_text(json.dumps(self._remembered | self._learnt), encoding="utf-8")
-            draft.replace(self._index)
+            write_atomically(self._index, json.dumps(self._remembered | self._learnt))
         except OSError as error:
             raise _unwritable(self._index.parent, error) from error
 
@@ -220,10 +217,10 @@ def _stamp(path: Path) -> str:
 
 def _read_index(index: Path) -> dict[str, str]:
     try:
-        known = json.loads(index.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or damaged: it is built anew from the mirrors
+        hashes = json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or damaged: it is built again from the mirrors
         return {}
-    return known if isinstance(known, dict) else {}
+    return hashes if isinstance(hashes, dict) else {}
 
 
 def _unwritable(cache: Path, error: OSError) -> WorkError:
@@ -243,32 +240,32 @@ def _download_all(absent: Sequence[FileLocation], cache: Path, shelves: _Mirrors
     import requests  # deferred: 0.2 s
 
     unreachable: set[str] = set()
-    wanted: dict[FileLocation, str] = {}
+    problems: dict[FileLocation, str] = {}
     for location in absent:
         host = urlsplit(location.url or "").netloc
         if host in unreachable:
-            wanted[location] = _want(location, f"{host} can't be reached", shelves)
+            problems[location] = _want(location, f"{host} can't be reached", shelves)
             continue
         try:
             download(location.url or "", location.sha256 or "", _place(location, cache))
         except requests.HTTPError as error:
-            wanted[location] = _want(location, f"the server answered {str(error).partition(' for url')[0]}", shelves)
+            problems[location] = _want(location, f"the server answered {str(error).partition(' for url')[0]}", shelves)
         except requests.ConnectionError:
             unreachable.add(host)
-            wanted[location] = _want(location, f"{host} can't be reached", shelves)
+            problems[location] = _want(location, f"{host} can't be reached", shelves)
         except requests.RequestException as error:
-            wanted[location] = _want(location, f"the download broke off: {error}", shelves)
+            problems[location] = _want(location, f"the download broke off: {error}", shelves)
         except ValueError as error:  # pooch: names the expected and the actual hash
-            wanted[location] = _want(location, str(error).partition(". ")[0], shelves)
+            problems[location] = _want(location, str(error).partition(". ")[0], shelves)
         except OSError as error:
             raise _unwritable(cache, error) from error
-    return wanted
+    return problems
 
 
 def _want(location: FileLocation, problem: str, shelves: _Mirrors) -> str:
     """One wanted file, and why it could not be had."""
-    wanted = f"{location.label} ({location.url}, sha256 {(location.sha256 or '')[:12]}…: {problem}"
+    sentence = f"{location.label} ({location.url}, sha256 {(location.sha256 or '')[:12]}…: {problem}"
     other = shelves.namesake(location.label)
     if other is not None:
-        wanted += f"; {other[0]} has that name, but sha256 {other[1]} instead of {location.sha256}"
-    return f"{wanted})"
+        sentence += f"; {other[0]} has that name, but sha256 {other[1]} instead of {location.sha256}"
+    return f"{sentence})"

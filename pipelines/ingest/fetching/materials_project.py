@@ -149,7 +149,7 @@ def _search(query: MaterialsProjectQuery, key: str) -> list[Mapping[str, object]
         with MPRester(key, endpoint=query.endpoint, use_document_model=False, mute_progress_bars=True) as client:
             log.info("Materials Project: asking its database of %s", client.db_version)
             # "deprecated" also keeps the client from taking an empty query for a download of the whole database to disk
-            found = client.materials.summary.search(
+            documents = client.materials.summary.search(
                 **{"deprecated": False, "_sort_fields": "material_id", **query.criteria},
                 fields=list(query.fields),
                 chunk_size=page,
@@ -164,4 +164,4 @@ def _search(query: MaterialsProjectQuery, key: str) -> list[Mapping[str, object]
         raise WorkError(f"the Materials Project could not answer: {error}; run the same command again") from error
     except (RequestException, ValueError, KeyError) as error:  # the heartbeat, which the client leaves unguarded
         raise WorkError(f"the Materials Project can't be reached or is faulty: {error}; run again later") from error
-    return list(found)
+    return list(documents)

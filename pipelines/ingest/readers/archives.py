@@ -96,13 +96,15 @@ def read_bytes(source: SourceFile, member: str | None = None, limits: Limits = D
         with _open(source) as file, _reporting(source):
             stream = _Bounded(_unpacked(file), source, limits) if _packing(file) else file
             return stream.read() or b""
-    found = dict(read_members(source, (lambda name: name == member) if member else None, limits))
-    if member is None and len(found) > 1:
-        raise ReadError(f"{source.name} holds {len(found)} files; set options.member to one of {sorted(found)[:10]}")
-    if not found:
+    contents = dict(read_members(source, (lambda name: name == member) if member else None, limits))
+    if member is None and len(contents) > 1:
+        raise ReadError(
+            f"{source.name} holds {len(contents)} files; set options.member to one of {sorted(contents)[:10]}"
+        )
+    if not contents:
         held = [name for name, _ in read_members(source, lambda _: False, limits, listing=True)]
         raise ReadError(f"{source.name} has no member {member!r}; it holds {sorted(held)[:10]}")
-    return next(iter(found.values()))
+    return next(iter(contents.values()))
 
 
 def is_archive(source: SourceFile) -> bool:
@@ -140,7 +142,7 @@ def read_start(source: SourceFile, length: int) -> bytes:
 
 def read_members(
     source: SourceFile,
-    wanted: Callable[[str], bool] | None = None,
+    select: Callable[[str], bool] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     *,
     listing: bool = False,
@@ -151,7 +153,7 @@ def read_members(
 
     Args:
         source: the archive.
-        wanted: which names; all without it.
+        select: which names; all without it.
         limits: against decompression bombs.
         listing: give every name, the unwanted ones with empty content.
 
@@ -169,7 +171,7 @@ def read_members(
                 trouble = f"holds {name!r} twice" if name in seen else f"holds more than {limits.members:,} files"
                 raise ReadError(f"{source.name} {trouble}; pack it anew")
             seen.add(name)
-            if wanted is None or wanted(name):
+            if select is None or select(name):
                 yield name, read()
             elif listing:
                 yield name, b""

@@ -169,19 +169,19 @@ def _parse_by_row(text: str, names: Sequence[str], options: _Options) -> FileTab
     good: list[list[str]] = []
     bad: list[BadRow] = []
     for number, (cells, closed) in enumerate(_records(text, len(names), options), start=1):
-        shown = [visible(cell)[:RAW_CHARACTERS] for cell in cells]
+        excerpt = [visible(cell)[:RAW_CHARACTERS] for cell in cells]
         if any(map(undecodable, cells)):
             reason = f"holds bytes that are not {options.encoding} text; set options.encoding, or mend the row"
-            bad.append(BadRow(number, "record.undecodable", reason, shown))
+            bad.append(BadRow(number, "record.undecodable", reason, excerpt))
         elif not closed:
             reason = "opens a quote that does not close; mend the row"
-            bad.append(BadRow(number, "record.malformed", reason, shown))
+            bad.append(BadRow(number, "record.malformed", reason, excerpt))
         elif len(cells) != len(names):
             reason = (
                 f"has {len(cells)} cells instead of {len(names)}; "
                 f"quote cells that hold {options.delimiter!r}, or mend the row"
             )
-            bad.append(BadRow(number, "record.malformed", reason, shown))
+            bad.append(BadRow(number, "record.malformed", reason, excerpt))
         else:
             good.append(cells)
     return FileTable(from_rows(names, good), bad)

@@ -91,19 +91,19 @@ def sample(look: Look) -> tuple[Sample, ...]:
         ReadError: the file is not a readable workbook, or empty.
     """
     file = look.file
-    found = first_rows(file, SAMPLE_ROWS + 50)
-    sheets = list(found)
-    if not any(any(row) for rows in found.values() for row in rows):
+    rows_by_sheet = first_rows(file, SAMPLE_ROWS + 50)
+    sheets = list(rows_by_sheet)
+    if not any(any(row) for rows in rows_by_sheet.values() for row in rows):
         raise ReadError(f"{file.name} has no filled sheet; there is nothing to draft from")
-    sheet = max(sheets, key=lambda name: (sum(len(row) > 1 for row in found[name]), -sheets.index(name)))
-    rows = [row for row in found[sheet] if any(row)]
+    sheet = max(sheets, key=lambda name: (sum(len(row) > 1 for row in rows_by_sheet[name]), -sheets.index(name)))
+    rows = [row for row in rows_by_sheet[sheet] if any(row)]
     checks = []
     if len(sheets) > 1:
         checks.append(f"sheets {', '.join(map(repr, sheets))}: {sheet!r} was taken, as it has most rows")
     common = Counter(len(row) for row in rows[:LAYOUT_ROWS]).most_common(1)[0][0]
     start = next(index for index, row in enumerate(rows) if len(row) >= common)
     width = len(rows[start])  # rows end with their last filled cell, so that the header may be longer than most
-    skipped = found[sheet].index(rows[start]) if start else 0
+    skipped = rows_by_sheet[sheet].index(rows[start]) if start else 0
     options: dict[str, object] = {"sheet": sheet} if len(sheets) > 1 else {}
     if skipped:
         options["skip_rows"] = skipped
@@ -137,27 +137,27 @@ def _table(rows: Iterator[list[str]], names: Sequence[str]) -> FileTable:
     bad: list[BadRow] = []
     for number, row in enumerate(rows, start=1):
         if len(row) > width:
-            shown = [cell[:RAW_CHARACTERS] for cell in row]
+            excerpt = [cell[:RAW_CHARACTERS] for cell in row]
             reason = (
                 f"has a value in column {len(row)}, but the header names {width}; name the column, or clear the cell"
             )
-            bad.append(BadRow(number, "record.malformed", reason, shown))
+            bad.append(BadRow(number, "record.malformed", reason, excerpt))
         else:
             good.append(row + [""] * (width - len(row)))
     return FileTable(from_rows(names, good), bad)
 
 
-def _sheet(book: Any, wanted: str | int, file: SourceFile) -> Any:
+def _sheet(book: Any, chosen: str | int, file: SourceFile) -> Any:
     names = book.sheetnames
-    there = ", ".join(f"{index}: {name!r}" for index, name in enumerate(names))
-    if isinstance(wanted, int) and not 0 <= wanted < len(names):
-        raise ReadError(f"{file.name} has no sheet number {wanted}; it has {there}. Correct options.sheet")
-    name = names[wanted] if isinstance(wanted, int) else wanted
+    sheets = ", ".join(f"{index}: {name!r}" for index, name in enumerate(names))
+    if isinstance(chosen, int) and not 0 <= chosen < len(names):
+        raise ReadError(f"{file.name} has no sheet number {chosen}; it has {sheets}. Correct options.sheet")
+    name = names[chosen] if isinstance(chosen, int) else chosen
     if name not in names:
-        raise ReadError(f"{file.name} has no sheet {name!r}; it has {there}. Correct options.sheet")
+        raise ReadError(f"{file.name} has no sheet {name!r}; it has {sheets}. Correct options.sheet")
     sheet = book[name]
     if not hasattr(sheet, "reset_dimensions"):
-        raise ReadError(f"{file.name}: sheet {name!r} is a chart, not a table; correct options.sheet ({there})")
+        raise ReadError(f"{file.name}: sheet {name!r} is a chart, not a table; correct options.sheet ({sheets})")
     sheet.reset_dimensions()  # what a sheet claims about its size is often wrong, and then cells would be lost
     return sheet
 

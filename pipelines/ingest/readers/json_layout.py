@@ -42,35 +42,35 @@ def find_records(text: str, name: str, path: str = "", orient: str = "auto") -> 
     Raises:
         ReadError: there are none, or not where `path` says; also while they are asked for, at damage further on.
     """
-    found = _find(text, name, tuple(path.split(".")) if path else (), orient)
+    records = _find(text, name, tuple(path.split(".")) if path else (), orient)
 
     def items() -> Iterator[tuple[int, Any]]:
         try:
-            yield from found.items
+            yield from records.items
         except (ValueError, RecursionError) as error:
             raise broken(name, error) from error
 
-    return Records(found.orient, items(), found.names)
+    return Records(records.orient, items(), records.names)
 
 
 def list_paths(text: str) -> list[str]:
     """Where in a document lists of objects lie, as values of the option `path`; the longest list first."""
     try:
-        found = dict(_lists(json.loads(text), ()))
+        lengths = dict(_lists(json.loads(text), ()))
     except (ValueError, RecursionError):
         return []
-    return sorted(found, key=lambda path: -found[path])
+    return sorted(lengths, key=lambda path: -lengths[path])
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The record with the keys of inner objects joined by dots; structures and amounts of elements stay whole."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, dict) and value and not _is_whole(value):
-            found |= flat(value, f"{prefix}{key}.")
+            flattened |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            flattened[f"{prefix}{key}"] = value
+    return flattened
 
 
 def _find(text: str, name: str, path: Sequence[str], orient: str) -> Records:
@@ -146,10 +146,10 @@ def _looks_like_lines(text: str) -> bool:
 def _follow(document: Any, path: Sequence[str], name: str) -> Any:
     for step, key in enumerate(path):
         if not isinstance(document, dict) or key not in document:
-            there = ", ".join(map(repr, islice(document, _SHOWN_KEYS))) if isinstance(document, dict) else "no keys"
+            keys = ", ".join(map(repr, islice(document, _SHOWN_KEYS))) if isinstance(document, dict) else "no keys"
             above = ".".join(path[:step])
             where = f"{name} at {above!r}" if above else name
-            raise ReadError(f"{where} has no key {key!r}; it has {there}. Correct options.path")
+            raise ReadError(f"{where} has no key {key!r}; it has {keys}. Correct options.path")
         document = document[key]
     return document
 

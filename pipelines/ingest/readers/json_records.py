@@ -117,21 +117,21 @@ def _parse_options(options: Mapping[str, object]) -> _Options:
 
 def _read_file(file: SourceFile, options: _Options) -> FileTable:
     text = decode(read_bytes(file, options.member), file.name)
-    found = find_records(text, file.name, ".".join(options.path), options.orient)
-    word = "line" if found.orient == "lines" else "row"
-    columns: dict[str, list[str]] = {name: [] for name in found.names}
+    layout = find_records(text, file.name, ".".join(options.path), options.orient)
+    word = "line" if layout.orient == "lines" else "row"
+    columns: dict[str, list[str]] = {name: [] for name in layout.names}
     numbers: list[int] = []
     bad: list[BadRow] = []
     try:
-        for number, record in found.items:
+        for number, record in layout.items:
             fault = _fault(record)
             if fault is None:
                 cells = {key: cell_text(value) for key, value in (flat(record) if options.flatten else record).items()}
                 if any(undecodable(cell) for cell in cells.values()):
                     fault = ("record.undecodable", "holds bytes that are not UTF-8 text; mend the record")
             if fault is not None:
-                shown = record if isinstance(record, str) else json_text(record)
-                bad.append(BadRow(number, *fault, [visible(shown)[:RAW_CHARACTERS]]))
+                excerpt = record if isinstance(record, str) else json_text(record)
+                bad.append(BadRow(number, *fault, [visible(excerpt)[:RAW_CHARACTERS]]))
                 continue
             for key, cell in cells.items():
                 if key not in columns:
@@ -186,7 +186,7 @@ def _samples(look: Look) -> tuple[Sample, ...]:
     text = decode(look.content(), file.name)
     checks = []
     try:
-        found = find_records(text, file.name)
+        layout = find_records(text, file.name)
     except ReadError:
         paths = list_paths(text)
         if not paths:
@@ -194,8 +194,8 @@ def _samples(look: Look) -> tuple[Sample, ...]:
         chosen["path"] = paths[0]
         if len(paths) > 1:
             checks.append(f"lists of records lie at {', '.join(paths[:10])}: the longest was taken")
-        found = find_records(text, file.name, paths[0])
-    taken = [record for _, record in islice(found.items, SAMPLE_ROWS + 1)]
+        layout = find_records(text, file.name, paths[0])
+    taken = [record for _, record in islice(layout.items, SAMPLE_ROWS + 1)]
     records = [record for record in taken[:SAMPLE_ROWS] if isinstance(record, dict) and record]
     if not records:
         raise ReadError(f"{file.name} holds no objects with keys; there is nothing to draft from")
@@ -203,7 +203,7 @@ def _samples(look: Look) -> tuple[Sample, ...]:
         checks.append("this looks like an OPTIMADE export: the reader 'optimade' knows its rules")
     if len(records) < len(taken[:SAMPLE_ROWS]):
         checks.append(f"{len(taken[:SAMPLE_ROWS]) - len(records)} records are no objects and will be refused")
-    if found.orient == "record":
+    if layout.orient == "record":
         checks.append("the document is one object: it is taken for one record")
     whole = len(taken) <= SAMPLE_ROWS
     plain = _from_records(file, chosen, records, checks, whole=whole)

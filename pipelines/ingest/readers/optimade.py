@@ -75,7 +75,7 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
     """
     check_options("optimade", options, ("member",))
     member = member_name(options)
-    found: list[_Record | Rejection] = []
+    outcomes: list[_Record | Rejection] = []
     for file in files:
         prefix = "" if len(files) == 1 else f"{file.name} "
         records = [
@@ -85,10 +85,10 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
         ]
         if not records:
             raise ReadError(f"{file.name} has no structures; give the provider's answer to a query of /structures")
-        found += records
+        outcomes += records
     return RawRecords(
-        _as_table([record for record in found if isinstance(record, _Record)]),
-        tuple(rejection for rejection in found if isinstance(rejection, Rejection)),
+        _as_table([record for record in outcomes if isinstance(record, _Record)]),
+        tuple(rejection for rejection in outcomes if isinstance(rejection, Rejection)),
     )
 
 
@@ -125,8 +125,10 @@ def _items(file: SourceFile, member: str | None) -> Iterator[_Item]:
         yield from (_line(number, line) for number, line in lines)
         return
     if isinstance(document, dict) and isinstance(document.get("errors"), list):
-        said = json_text(document["errors"])[:1000]
-        raise ReadError(f"{file.name} holds a provider's error instead of structures: {visible(said)}; fetch it again")
+        errors = json_text(document["errors"])[:1000]
+        raise ReadError(
+            f"{file.name} holds a provider's error instead of structures: {visible(errors)}; fetch it again"
+        )
     if not isinstance(document, dict) or "data" not in document or "attributes" in document:
         place = ""
     else:
@@ -152,10 +154,10 @@ def _loads(text: str) -> object:
 
 def _looks_like_resource(line: str) -> bool:
     try:
-        found = _loads(line)
+        resource = _loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and not found.keys().isdisjoint({"id", "_id", "attributes", "x-optimade"})
+    return isinstance(resource, dict) and not resource.keys().isdisjoint({"id", "_id", "attributes", "x-optimade"})
 
 
 def _read_item(item: _Item, file: SourceFile, record: str) -> _Record | Rejection | None:

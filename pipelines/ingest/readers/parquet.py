@@ -83,11 +83,11 @@ def _open(file: SourceFile, member: str | None, limit: int | None) -> pa.Table:
     source = pa.BufferReader(content)
     try:
         if content.startswith(_PARQUET):
-            found = parquet.ParquetFile(source)
+            file_reader = parquet.ParquetFile(source)
             if limit is None:
-                return found.read()
-            batch = next(found.iter_batches(batch_size=limit), None)
-            return found.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+                return file_reader.read()
+            batch = next(file_reader.iter_batches(batch_size=limit), None)
+            return file_reader.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
         if content.startswith(_ARROW):
             table = ipc.open_file(source).read_all()
         elif content.startswith(_FEATHER):

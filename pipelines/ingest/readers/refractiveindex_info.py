@@ -200,13 +200,13 @@ def _row(
     if not formula:
         raise _RefusedError("record.malformed", "the file lies in no folder, and the folder's name is the formula")
     block = _block_of_n(blocks, wavelength_um)
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for source in (block, *(b for b in blocks if "k" in b.gives and b.covers(wavelength_um))):
         try:
-            found = source.at(wavelength_um) | found
+            values = source.at(wavelength_um) | values
         except DispersionError as error:
             raise _RefusedError("record.malformed", f"{source.form}: {error}; correct the file") from error
-    if not math.isfinite(found["n"]):
+    if not math.isfinite(values["n"]):
         raise _RefusedError("value.not_a_number", f"{block.form} has no real, finite value at {wavelength_um} µm")
 
     specs = {str(name): _scalar(value) for name, value in (document.get("SPECS") or {}).items()}
@@ -217,7 +217,7 @@ def _row(
         "form": block.form,
         "range_um": block.span,
         "interpolated_between_um": _neighbours(block, wavelength_um),
-        "extinction_coefficient": found["k"] if math.isfinite(found.get("k", math.nan)) else None,
+        "extinction_coefficient": values["k"] if math.isfinite(values.get("k", math.nan)) else None,
         "ray": prose.ray(path.stem, comments),
         "state": prose.state(comments),
         "temperature_note": note,
@@ -226,7 +226,7 @@ def _row(
     }
     return (
         formula,
-        repr(found["n"]),
+        repr(values["n"]),
         "" if kelvin is None else repr(kelvin),
         "computation" if computed or prose.is_computed(path.stem, comments) else "experiment",
         prose.plain_text(str(document.get("REFERENCES") or "")),
@@ -268,9 +268,9 @@ def _raw(document: Mapping[str, Any], blocks: Sequence[_Block]) -> str:
         | ({"rows": len(block.numbers)} if block.numbers.ndim == 2 else {"coefficients": block.numbers.tolist()})
         for block in blocks
     ]
-    kept = {name: str(document[name]) for name in ("REFERENCES", "COMMENTS") if document.get(name) is not None}
+    texts = {name: str(document[name]) for name in ("REFERENCES", "COMMENTS") if document.get(name) is not None}
     specs = {str(name): _scalar(value) for name, value in (document.get("SPECS") or {}).items()}
-    return _json({**kept, "SPECS": specs, "DATA": data})
+    return _json({**texts, "SPECS": specs, "DATA": data})
 
 
 def _raw_text(content: bytes) -> str:

@@ -67,13 +67,13 @@ def temperature(name: str, stated: str, comments: str) -> tuple[float | None, st
         The middle stands for a range.
     """
     clauses = [clause for clause in _CLAUSE.split(comments) if not _ELSEWHERE.search(clause)]
-    found = [_kelvin(match) for clause in (stated, *clauses) for match in _TEMPERATURE.finditer(clause)]
-    if not found:
+    temperatures = [_kelvin(match) for clause in (stated, *clauses) for match in _TEMPERATURE.finditer(clause)]
+    if not temperatures:
         return None, "room temperature" if any(_ROOM.search(clause) for clause in clauses) else None
     named = [float(t) + (273.15 if unit == "C" else 0) for t, unit in _NAMED_TEMPERATURE.findall(name)]
-    if named and abs(found[0] - named[0]) > 1 and any(abs(t - named[0]) <= 1 for t in found):
+    if named and abs(temperatures[0] - named[0]) > 1 and any(abs(t - named[0]) <= 1 for t in temperatures):
         return round(named[0], 4), None
-    return found[0], None
+    return temperatures[0], None
 
 
 def _kelvin(match: re.Match[str]) -> float:
@@ -87,10 +87,10 @@ def ray(name: str, comments: str) -> str | None:
     for part in name.split("-")[1:]:
         if part in _RAYS:
             return _RAYS[part]
-    said = _RAY.search(comments)
-    if said is None:
+    match = _RAY.search(comments)
+    if match is None:
         return None
-    return "extraordinary" if said[1].lower().startswith("ex") else "ordinary"
+    return "extraordinary" if match[1].lower().startswith("ex") else "ordinary"
 
 
 def state(comments: str) -> str | None:

@@ -62,11 +62,11 @@ def with_header(
 def _units_below(rest: Sequence[Sequence[str]]) -> list[str]:
     """The unit of each column, if the row below the header holds units and nothing else; else nothing."""
     row = [cell.strip().strip("()[]") for cell in rest[0]] if len(rest) > 1 else []
-    known = [at for at, cell in enumerate(row) if is_unit(cell)]
-    others = {cell.lower() for at, cell in enumerate(row) if at not in known and not cell.startswith("°")}
+    units_at = [at for at, cell in enumerate(row) if is_unit(cell)]
+    other_cells = {cell.lower() for at, cell in enumerate(row) if at not in units_at and not cell.startswith("°")}
     # K is potassium, too: it is a unit above numbers
-    above = any(all(not each[at] or NUMBER.fullmatch(each[at]) for each in rest[1:50]) for at in known)
-    if not above or not others <= {"", "-", "unit", "units"}:
+    above = any(all(not each[at] or NUMBER.fullmatch(each[at]) for each in rest[1:50]) for at in units_at)
+    if not above or not other_cells <= {"", "-", "unit", "units"}:
         return []
     return ["" if cell.lower() in {"-", "unit", "units"} else cell for cell in row]
 

@@ -73,15 +73,15 @@ def gather(
     rejections: list[Rejection] = []
     size = 0
     for file in files:
-        found = read_file(file)
-        table = found.table
-        if table.num_rows + len(found.bad) == 0:
+        file_table = read_file(file)
+        table = file_table.table
+        if table.num_rows + len(file_table.bad) == 0:
             raise ReadError(
                 f"{file.name} has no data rows; fetch the source again, or remove the file from the contract"
             )
         if tables and not may_differ and tables[0].column_names[: -len(OWN_COLUMNS)] != table.column_names:
             raise ReadError(f"{file.name} has other columns than {files[0].name}: {', '.join(table.column_names)}")
-        word = found.word if len(files) == 1 else f"{file.name} {found.word}"
+        word = file_table.word if len(files) == 1 else f"{file.name} {file_table.word}"
         raw = raw_json(table)
         size += max(raw.nbytes, len(file.sha256) * table.num_rows)
         if size > MOST_BYTES:
@@ -89,16 +89,16 @@ def gather(
                 f"{file.name} has {table.num_rows:,} records of {raw.nbytes / max(table.num_rows, 1):,.0f} bytes; a "
                 f"source holds {MOST_BYTES / 2**30:g} GiB of them at most. Split its files between several sources"
             )
-        tables.append(_with_own_columns(table, _positions(found), word, file.sha256, raw))
+        tables.append(_with_own_columns(table, _positions(file_table), word, file.sha256, raw))
         rejections += [
             Rejection(
                 f"{word} {row.number}",
                 row.rule_id,
-                f"{file.name}: {found.word} {row.number} {row.reason}",
+                f"{file.name}: {file_table.word} {row.number} {row.reason}",
                 json_text({"cells": row.cells}),
                 file.sha256,
             )
-            for row in found.bad
+            for row in file_table.bad
         ]
     combined = pa.concat_tables(_aligned(tables) if may_differ else tables)
     own = [combined[name] for name in OWN_COLUMNS]
@@ -108,15 +108,15 @@ def gather(
     )
 
 
-def check_options(reader: str, options: Mapping[str, object], known: Sequence[str]) -> None:
+def check_options(reader: str, options: Mapping[str, object], names: Sequence[str]) -> None:
     """Refuse options that the reader does not have.
 
     Raises:
         InputError: there is one; the message lists those that exist.
     """
-    unknown = set(options) - set(known)
+    unknown = set(options) - set(names)
     if unknown:
-        raise InputError(f"reader {reader} has no option {min(unknown)!r}; it has {', '.join(known)}")
+        raise InputError(f"reader {reader} has no option {min(unknown)!r}; it has {', '.join(names)}")
 
 
 def whole_number(options: Mapping[str, object], name: str, what: str) -> int:
@@ -219,11 +219,11 @@ def _json_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.binary_join_element_wise('"', escaped, '"', "")
 
 
-def _positions(found: FileTable) -> pa.Array:
-    if found.numbers is not None:
-        return pa.array(found.numbers, pa.int64())
-    good, taken = found.table.num_rows, {row.number for row in found.bad}
-    last = good + len(found.bad)
+def _positions(file_table: FileTable) -> pa.Array:
+    if file_table.numbers is not None:
+        return pa.array(file_table.numbers, pa.int64())
+    good, taken = file_table.table.num_rows, {row.number for row in file_table.bad}
+    last = good + len(file_table.bad)
     return pa.array((n for n in range(1, last + 1) if n not in taken) if taken else range(1, good + 1), pa.int64())
 
 

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from matstrata.pipelines.ingest.records import SourceFile
-from matstrata.pipelines.ingest.validating.second_process import beside
+from matstrata.pipelines.ingest.validating.second_process import in_second_process
 from matstrata.pipelines.ingest.validating.validation import Validation, read_evaluated
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.expectations import great_expectations
 from matstrata.schemas.rules import RULES
+from matstrata.store.lake.atomic import write_atomically
 from matstrata.store.lake.lake import Lake
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ log = logging.getLogger("matstrata.ingest")
 
 _HERE = Path(__file__).parent
 _LOCK_TIMEOUT = 30
-_LONGEST = 300  # characters shown of a value
+_LONGEST_VALUE = 300  # characters of it that the page holds
 _STATISTICS = ("evaluated_expectations", "successful_expectations", "unsuccessful_expectations", "success_percent")
 _COLUMN_SECTIONS = {
     "class_name": "ValidationResultsColumnSectionRenderer",
@@ -46,12 +47,12 @@ _COLUMN_SECTIONS = {
 
 
 def docs_page(lake: Lake, source: str) -> Path:
-    """Where the page of a source's last committed validation lies, once it is written."""
+    """The path of the page of a source's last committed validation, once it is written."""
     return lake.root / "docs" / f"{_stem(source)}.html"
 
 
 def refused_page(lake: Lake, source: str) -> Path:
-    """Where the page of a validation lies that stopped the source; it goes when the source is sound again."""
+    """The path of the page of a validation that stopped the source; it is removed when the source is sound again."""
     return lake.root / "docs" / f"{_stem(source)}.refused.html"
 
 
@@ -65,15 +66,15 @@ def find_page(lake: Lake, source: str | None = None) -> Path:
         raise InputError(f"there is no store in {lake.root}; make one with 'matstrata run', or set MATSTRATA_STORE")
     index = lake.root / "docs" / "index.html"
     candidates = [index] if source is None else [refused_page(lake, source), docs_page(lake, source)]
-    found = [page for page in candidates if page.exists()]
-    if found:
-        return found[0]
-    written = sorted({str(facts["source"]) for facts in _entries(lake)})
-    known = f"; there are pages of {', '.join(written)}" if written else ""
+    page = next((page for page in candidates if page.exists()), None)
+    if page is not None:
+        return page
+    documented = sorted({str(facts["source"]) for facts in _entries(lake)})
+    pages = f"; there are pages of {', '.join(documented)}" if documented else ""
     what = "validations" if source is None else f"source {source!r}"
     remedy = "matstrata refresh" if source is None else "matstrata sources list"
     raise InputError(
-        f"there is no page of {what} in {index.parent}{known}; a source's page is written when 'matstrata "
+        f"there is no page of {what} in {index.parent}{pages}; a source's page is written when 'matstrata "
         f"refresh' finds it changed, see '{remedy}'"
     )
 
@@ -87,10 +88,10 @@ def write_page(
     *,
     refusal: str | None = None,
 ) -> None:
-    """Write the page of a validation, and the index anew. Whatever ails them is logged: the refresh itself stands.
+    """Write the page of a validation, and the index. What fails is logged: the refresh itself stands.
 
     Args:
-        lake: the store whose folder they lie in.
+        lake: the store, in whose folder they are written.
         contract: the source.
         files: what was validated.
         validation: what was found.
@@ -101,10 +102,10 @@ def write_page(
     try:
         page = docs_page(lake, source) if refusal is None else refused_page(lake, source)
         facts = _facts(contract, validation, when, page.name, refused=refusal is not None)
-        text = beside(_render, contract, files, validation.evaluated, when, facts, refusal)
+        text = in_second_process(_render, contract, files, validation.evaluated, when, facts, refusal)
         with _locked(page.parent):
-            _replace(page, text)
-            _replace(page.with_suffix(".json"), json.dumps(facts, indent=1))
+            write_atomically(page, text)
+            write_atomically(page.with_suffix(".json"), json.dumps(facts, indent=1))
             if refusal is None:
                 _remove(refused_page(lake, source))
             _write_index(lake)
@@ -118,21 +119,21 @@ def forget_refusal(lake: Lake, source: str) -> None:
 
 
 def forget_pages(lake: Lake, source: str) -> None:
-    """Remove the pages of a source that the store holds no more."""
+    """Remove the pages of a source that the store no longer holds."""
     _forget(lake, refused_page(lake, source), docs_page(lake, source))
 
 
 def _forget(lake: Lake, *pages: Path) -> None:
-    there = [page for page in pages if page.exists()]
-    if not there:
+    existing = [page for page in pages if page.exists()]
+    if not existing:
         return
     try:
-        with _locked(there[0].parent):
-            for page in there:
+        with _locked(existing[0].parent):
+            for page in existing:
                 _remove(page)
             _write_index(lake)
     except OSError as error:
-        log.warning("%s could not be removed: %s", there[0], error)
+        log.warning("%s could not be removed: %s", existing[0], error)
 
 
 def _stem(source: str) -> str:
@@ -143,12 +144,6 @@ def _locked(folder: Path) -> FileLock:
     """Two processes may refresh two sources; the one that writes the index last must have seen both pages."""
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".lock", timeout=_LOCK_TIMEOUT)
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _remove(page: Path) -> None:
@@ -166,7 +161,7 @@ def _write_index(lake: Lake) -> None:
 
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
     text = environment.get_template("data_docs_index.html").render(entries=_entries(lake), store=lake.root)
-    _replace(lake.root / "docs" / "index.html", text)
+    write_atomically(lake.root / "docs" / "index.html", text)
 
 
 def _facts(
@@ -234,20 +229,20 @@ def _suite_result(
         meta=meta,
     ).to_json_dict()
     for result in native["results"]:
-        result["result"] = _shown(result["result"])
+        result["result"] = _printable(result["result"])
     suite: ExpectationSuiteValidationResult = core.expectationSuiteValidationResultSchema.load(native)
     return suite
 
 
-def _shown(found: Any) -> Any:
+def _printable(value: Any) -> Any:
     """Values as GX can print them: it fails on NumPy's numbers, and puts strings into the page as if they were HTML."""
-    if isinstance(found, dict):
-        return {key: _shown(value) for key, value in found.items()}
-    if isinstance(found, list):
-        return [_shown(value) for value in found]
-    if isinstance(found, str):
-        return html.escape(found if len(found) <= _LONGEST else f"{found[:_LONGEST]}…", quote=False)
-    return float(found) if isinstance(found, float) else found  # NumPy's float64 is a float, too
+    if isinstance(value, dict):
+        return {key: _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, str):
+        return html.escape(value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…", quote=False)
+    return float(value) if isinstance(value, float) else value  # NumPy's float64 is a float, too
 
 
 def _render(

@@ -1,6 +1,7 @@
 """A second process that imports Great Expectations while this one reads: either takes some seconds of one core.
 
-Who needs GX calls its functions by `beside`; without a second process they run in this one. Not here: those functions.
+Functions that need GX are called through `in_second_process`; without a second process they run in this one.
+Not here: those functions.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from matstrata.schemas.errors import WorkError
 
-_Asked = ParamSpec("_Asked")
+_P = ParamSpec("_P")
 _Answer = TypeVar("_Answer")
 
 _running: list[subprocess.Popen[bytes]] = []
 
 
 @contextmanager
-def process_beside() -> Iterator[None]:
+def second_process() -> Iterator[None]:
     """Have the second process while the block runs. It ends with this one, however that ends, for its input ends."""
     process = subprocess.Popen(  # noqa: S603 this very module
         [sys.executable, "-m", __name__],
@@ -43,7 +44,7 @@ def process_beside() -> Iterator[None]:
         process.wait()
 
 
-def beside(function: Callable[_Asked, _Answer], *arguments: _Asked.args, **named: _Asked.kwargs) -> _Answer:
+def in_second_process(function: Callable[_P, _Answer], *arguments: _P.args, **named: _P.kwargs) -> _Answer:
     """Call a function of a module in the second process; in this one, where there is no second.
 
     Raises:

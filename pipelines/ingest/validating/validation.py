@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matstrata.pipelines.ingest.validating.second_process import beside
+from matstrata.pipelines.ingest.validating.second_process import in_second_process
 from matstrata.schemas.contracts import Contract
 from matstrata.schemas.errors import WorkError
 from matstrata.schemas.expectations import great_expectations, header_suite, rows_suite
@@ -75,13 +75,13 @@ class RefusedError(WorkError):
         return str(self.args[0])
 
 
-def validate(observations: pa.Table, contract: Contract, known: Earlier | None = None) -> Validation:
+def validate(observations: pa.Table, contract: Contract, last: Earlier | None = None) -> Validation:
     """Hold a source's observations against the shared rules and its contract.
 
     Args:
         observations: the schema of the table `observations`.
         contract: the contract that they were made by.
-        known: what the source's last refresh left, where there was one.
+        last: what the source's last refresh left, where there was one.
 
     Returns:
         The results; and each record of which an observation breaks a row-level rule, with the first rule broken and a
@@ -92,15 +92,15 @@ def validate(observations: pa.Table, contract: Contract, known: Earlier | None =
         WorkError: an expectation could not be evaluated.
     """
     looked_at = [name for name in observations.column_names if name in {"observation_id", *_CATEGORIES, *_EXPLAINED}]
-    return beside(_validate, observations.schema, observations.select(looked_at), contract, known)
+    return in_second_process(_validate, observations.schema, observations.select(looked_at), contract, last)
 
 
-def _validate(schema: pa.Schema, observations: pa.Table, contract: Contract, known: Earlier | None) -> Validation:
+def _validate(schema: pa.Schema, observations: pa.Table, contract: Contract, last: Earlier | None) -> Validation:
     asset = _asset()
     header = _run(_batch(asset, schema.empty_table().to_pandas()), header_suite(), "SUMMARY")
     _require(header, contract)
     batch = _batch(asset, _frame(observations))
-    past = None if known is None else (known.observations, known.middle)
+    past = None if last is None else (last.observations, last.middle)
     suite = rows_suite(contract, _counts(observations), past)
     rows = _run(batch, suite, "SUMMARY")
     evaluated = (*header, *rows)
@@ -191,23 +191,23 @@ def _remedy(result: ExpectationValidationResult, rule: Rule) -> str:
     if rule.rule_id != "table.plausible_unit" or median is None:
         return rule.remedy
     likely = likely_units(float(median), get_property(name).unit, get_property(name).typical)
-    found = " or ".join(f"{unit} (divide by {factor:g})" for unit, factor in likely)
-    return f"if the values are in {found}, say so in the contract" if found else rule.remedy
+    units = " or ".join(f"{unit} (divide by {factor:g})" for unit, factor in likely)
+    return f"if the values are in {units}, say so in the contract" if units else rule.remedy
 
 
 def _evidence(result: ExpectationValidationResult) -> str:
-    found = result.result
-    if "unexpected_count" in found:
+    outcome = result.result
+    if "unexpected_count" in outcome:
         column = _config(result).kwargs["column"]
-        examples = ", ".join(map(repr, dict.fromkeys(found["partial_unexpected_list"])))
-        return f" by {found['unexpected_count']:,} values of column {column!r}: {examples}"
+        examples = ", ".join(map(repr, dict.fromkeys(outcome["partial_unexpected_list"])))
+        return f" by {outcome['unexpected_count']:,} values of column {column!r}: {examples}"
     limits = [_config(result).kwargs.get(name) for name in ("min_value", "max_value")]
-    if None not in (found.get("observed_value"), *limits):
+    if None not in (outcome.get("observed_value"), *limits):
         name = _tags(result)["property"]
         what = f" {get_property(name).unit} as the median of {name}" if name else ""
-        return f": found {found['observed_value']:,.6g}{what}, expected {limits[0]:,.6g} to {limits[1]:,.6g}"
-    if "details" in found:
-        sides = found["details"]["mismatched"]
+        return f": found {outcome['observed_value']:,.6g}{what}, expected {limits[0]:,.6g} to {limits[1]:,.6g}"
+    if "details" in outcome:
+        sides = outcome["details"]["mismatched"]
         return " by " + ", ".join(f"{side} {', '.join(map(repr, names))}" for side, names in sorted(sides.items()))
     return ""
 
@@ -289,14 +289,14 @@ def _severity(result: ExpectationValidationResult) -> str:
 
 def _result(result: ExpectationValidationResult) -> Result:
     """GX counts values where an expectation is about values; one about the table as a whole looks at one thing."""
-    config, found = _config(result), result.result
-    counted = "element_count" in found
+    config, outcome = _config(result), result.result
+    counted = "element_count" in outcome
     return Result(
         rule_id=_rule(result),
         column=config.kwargs.get("column"),
         property=_tags(result)["property"],
         severity=_severity(result),
         success=bool(result.success),
-        checked=found["element_count"] - found.get("missing_count", 0) if counted else 1,
-        unexpected=found["unexpected_count"] if counted else int(not result.success),
+        checked=outcome["element_count"] - outcome.get("missing_count", 0) if counted else 1,
+        unexpected=outcome["unexpected_count"] if counted else int(not result.success),
     )

@@ -10,9 +10,10 @@ import yaml
 from matstrata.pipelines.ingest import onboarding
 from matstrata.pipelines.ingest.dry_run import dry_run
 from matstrata.pipelines.ingest.fetching.files import locate
-from matstrata.pipelines.ingest.onboarding import add_source, contracts_folder, remove_source
+from matstrata.pipelines.ingest.onboarding import add_source, remove_source
 from matstrata.pipelines.ingest.records import ReadError
 from matstrata.pipelines.ingest.refresh import Ingested
+from matstrata.pipelines.ingest.sources import contracts_folder
 from matstrata.pipelines.ingest.validating.data_docs import docs_page, refused_page
 from matstrata.schemas.contracts import SHIPPED, load_contract, load_contracts
 from matstrata.schemas.errors import InputError, WorkError

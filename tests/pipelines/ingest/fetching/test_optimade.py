@@ -24,7 +24,8 @@ import requests
 from filelock import FileLock
 
 from matstrata.pipelines.ingest.fetching.files import locate, sha256_of
-from matstrata.pipelines.ingest.fetching.optimade import TRIES, OptimadeQuery, fetch
+from matstrata.pipelines.ingest.fetching.optimade import TRIES, fetch
+from matstrata.pipelines.ingest.fetching.optimade_pages import OptimadeQuery
 from matstrata.pipelines.ingest.readers.optimade import read
 from matstrata.pipelines.ingest.records import SourceFile
 from matstrata.pipelines.ingest.refresh import refresh_source
@@ -205,7 +206,7 @@ def test_max_results_stops_in_the_middle_of_a_page(proxy, provider, tmp_path, ca
 def test_a_fetch_that_broke_off_goes_on_at_the_page_where_it_stopped(proxy, provider, tmp_path, waits):
     query = OptimadeQuery(proxy.address, page_limit=3)
     proxy.fault = down_after(3)
-    with pytest.raises(WorkError, match=r"page 4 could not be had: 6 tries failed.*503") as caught:
+    with pytest.raises(WorkError, match=r"page 4 could not be fetched: 6 tries failed.*503") as caught:
         fetch(query, tmp_path, sleep=waits.append)
     assert re.search(r"^127\.0\.0\.1:\d+: .*9 of 17 structures are kept in .*same command goes on", str(caught.value))
     assert len(proxy.requests) == 3 + TRIES
@@ -304,7 +305,9 @@ def test_a_page_cut_off_in_its_middle_is_asked_for_again(proxy, provider, tmp_pa
 
 def test_a_provider_that_stays_down_leaves_nothing_that_looks_like_a_result(proxy, tmp_path, waits):
     proxy.fault = down
-    with pytest.raises(WorkError, match=r"page 1 could not be had.*nothing came yet; the same command begins anew"):
+    with pytest.raises(
+        WorkError, match=r"page 1 could not be fetched.*nothing came yet; the same command begins again"
+    ):
         fetch(OptimadeQuery(proxy.address), tmp_path, sleep=waits.append)
     assert not list(tmp_path.glob("*.jsonl"))
     assert len(waits) == TRIES - 1
@@ -350,7 +353,7 @@ def test_an_address_of_something_else_is_refused(proxy, tmp_path):
 
 @pytest.mark.parametrize("base_url", ["optimade.org", "ftp://example.org", "https://", "https://example.org?a=1"])
 def test_what_is_no_address_is_refused(base_url):
-    with pytest.raises(InputError, match="no OPTIMADE address"):
+    with pytest.raises(InputError, match="not an OPTIMADE address"):
         OptimadeQuery(base_url)
 
 
@@ -439,12 +442,12 @@ def test_a_next_link_that_is_none_is_reported(proxy, tmp_path):
         document["links"]["next"] = "http://[broken"
 
     proxy.fault = lambda _, path, pass_on: changed(pass_on(path), broken)
-    with pytest.raises(InputError, match="as its next page, which is no URL"):
+    with pytest.raises(InputError, match="as its next page, which is not a URL"):
         fetch(OptimadeQuery(proxy.address, page_limit=9), tmp_path)
 
 
 def test_an_address_that_can_not_be_read_is_refused():
-    with pytest.raises(InputError, match="is no OPTIMADE address"):
+    with pytest.raises(InputError, match="is not an OPTIMADE address"):
         OptimadeQuery("http://[broken")
 
 

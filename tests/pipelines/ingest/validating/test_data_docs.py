@@ -17,8 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from matstrata.pipelines.cli.app import app
+from matstrata.pipelines.ingest.documented import refresh_documented
 from matstrata.pipelines.ingest.fetching.files import locate
-from matstrata.pipelines.ingest.refresh import Ingested, refresh_source
+from matstrata.pipelines.ingest.refresh import Ingested
 from matstrata.pipelines.ingest.validating import data_docs
 from matstrata.pipelines.ingest.validating.data_docs import docs_page, find_page, refused_page, write_page
 from matstrata.pipelines.ingest.validating.validation import validate
@@ -54,7 +55,7 @@ def ingest(lake: Lake, tmp_path: Path) -> Ingest:
         (tmp_path / f"{source}.csv").write_text("\n".join(["formula,gap,kind", *rows]) + "\n")
         (tmp_path / f"{source}.yaml").write_text(CONTRACT.format(source=source))
         contract = load_contract(tmp_path / f"{source}.yaml")
-        return refresh_source(lake, contract, locate(contract.files, cache=tmp_path / "cache", mirrors=()))
+        return refresh_documented(lake, contract, locate(contract.files, cache=tmp_path / "cache", mirrors=()))
 
     return ingest
 
@@ -153,7 +154,7 @@ def test_a_page_that_fails_does_not_fail_the_refresh(
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(data_docs, "_replace", full)
+    monkeypatch.setattr(data_docs, "write_atomically", full)
     with caplog.at_level(logging.WARNING, "matstrata"):
         assert ingest().inserted == len(GOOD)
     assert "lab: the page of its validation could not be written: [Errno 28]" in caplog.text

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from matstrata.pipelines.ingest.validating import second_process as module
-from matstrata.pipelines.ingest.validating.second_process import beside, process_beside
+from matstrata.pipelines.ingest.validating.second_process import in_second_process, second_process
 from matstrata.pipelines.ingest.validating.validation import RefusedError, read_evaluated, validate
 from matstrata.schemas.contracts import load_contract
 from matstrata.schemas.errors import WorkError
@@ -22,8 +22,8 @@ from tests.lab import CONTRACT
 
 PARENT = """
 import sys, time
-from matstrata.pipelines.ingest.validating.second_process import _running, process_beside
-with process_beside():
+from matstrata.pipelines.ingest.validating.second_process import _running, second_process
+with second_process():
     print(_running[0].pid, flush=True)
     time.sleep(600)
 """
@@ -47,31 +47,31 @@ def test_it_answers_as_this_process_would(contract) -> None:
     here = validate(sound, contract)
     with pytest.raises(RefusedError) as refused_here:
         validate(milli, contract)
-    with process_beside():
+    with second_process():
         there = validate(sound, contract)
         with pytest.raises(RefusedError) as refused_there:
             validate(milli, contract)
-        assert beside(os.getpid) != os.getpid()
+        assert in_second_process(os.getpid) != os.getpid()
     assert there == here
     assert str(refused_there.value) == str(refused_here.value)
     assert refused_there.value.validation == refused_here.value.validation
     assert [result.success for result in read_evaluated(there.evaluated)] == [
         result.success for result in read_evaluated(here.evaluated)
     ]
-    assert beside(os.getpid) == os.getpid()
+    assert in_second_process(os.getpid) == os.getpid()
 
 
 def test_what_it_prints_is_no_answer() -> None:
-    with process_beside():
-        assert beside(print, "not an answer") is None
-        assert beside(len, "four") == 4
+    with second_process():
+        assert in_second_process(print, "not an answer") is None
+        assert in_second_process(len, "four") == 4
 
 
 def test_its_end_is_told() -> None:
-    with process_beside():
+    with second_process():
         module._running[0].kill()
         with pytest.raises(WorkError, match="ended before it answered"):
-            beside(len, "four")
+            in_second_process(len, "four")
 
 
 def test_it_ends_with_a_parent_that_is_killed() -> None:
