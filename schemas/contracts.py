@@ -68,7 +68,7 @@ class FileLocation(_Part):
     path: Path | None = None
     optimade: OptimadeLocation | None = None
     materials_project: MaterialsProjectLocation | None = None
-    max_age_hours: float = Field(default=24, gt=0, description="how old an answer may be before it is asked for anew")
+    max_age_hours: float = Field(default=24, gt=0, description="how old an answer may be before it is requested again")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     name: str | None = Field(default=None, pattern=r"^\w[^/\\:]*$")
 
@@ -185,7 +185,7 @@ class Refresh(_Part):
         sound = len(fields) == len(_CRON) and all(map(_is_cron_field, fields, _CRON)) and _comes(*fields[2:])
         if cron is not None and not sound:
             fields_are = "minute, hour, day, month and weekday, like '0 3 * * 1'"
-            raise ValueError(f"{cron!r} is no schedule that ever comes: give {fields_are}")
+            raise ValueError(f"{cron!r} is not a schedule that ever comes: give {fields_are}")
         return cron
 
 
@@ -201,7 +201,7 @@ def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
 
 
 def _comes(day: str, month: str, weekday: str) -> bool:
-    """Whether there is ever such a date: 31 February is none, and Dagster would look for it without end."""
+    """Whether there is ever such a date: 31 February is not, and Dagster would look for it without end."""
     months = [number for number in range(1, 13) if _is_named(month, number)]
     longest = max((_LONGEST_MONTHS[number - 1] for number in months), default=0)
     return weekday != "*" or any(_is_named(day, number) for number in range(1, longest + 1))
@@ -340,7 +340,7 @@ def load_contracts(folders: Sequence[Path] = ()) -> Mapping[str, Contract]:
 
 
 def contract_paths(folders: Sequence[Path] = ()) -> Mapping[str, Path]:
-    """Where the contract of each source lies; as `load_contracts`, but none is read.
+    """The path of each source's contract; as `load_contracts`, but none is read.
 
     Raises:
         InputError: a folder does not exist.

@@ -109,7 +109,7 @@ def _converted(values: NDArray[np.float64], unit: str, to: str) -> NDArray[np.fl
         raise
 
 
-# Units that data files use, by which a wrong one is recognised; the more usual ones first
+# Units that data files use, by which a wrong one is recognized; the more usual ones first
 _USED = (
     *("eV", "meV", "kJ/mol", "kcal/mol", "hartree", "rydberg", "1/cm", "THz"),
     *("eV/atom", "meV/atom", "kJ/mol/atom", "kcal/mol/atom", "hartree/atom", "rydberg/atom"),

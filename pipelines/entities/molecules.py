@@ -26,7 +26,7 @@ class Molecule:
 
 
 class SmilesError(ValueError):
-    """The text is no SMILES; the message says where it fails."""
+    """The text is not a SMILES; the message says where it fails."""
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +44,7 @@ def read_smiles(text: str) -> Molecule:
     """Read a SMILES.
 
     Raises:
-        SmilesError: it is none, or names no atom.
+        SmilesError: it is not a SMILES, or names no atom.
         InputError: RDKit is not installed.
     """
     chem, inchi, descriptors = _rdkit()

@@ -193,7 +193,7 @@ def _merge_conditions(contract: Contract, table: pa.Table, identified: Identifie
 def _conditions(
     constants: Mapping[str, Any], text: str | None, space_group: int | None, smiles: str | None
 ) -> str | None:
-    """The conditions as JSON that any reader takes (no NaN, no lone surrogate); None where the text is no object."""
+    """The conditions as JSON that any reader takes (no NaN, no lone surrogate); None where they are not an object."""
     try:
         stated = json.loads(text) if text and text.strip() else {}
         if not isinstance(stated, dict):

@@ -1,4 +1,4 @@
-"""Which sources there are, and where their files lie, as the settings say: contracts, and the files that they name.
+"""Which sources there are, and where their files are, as the settings say: contracts, and the files that they name.
 
 Not here: what a contract says (`schemas.contracts`), nor how files are found (`files`).
 """

@@ -178,7 +178,7 @@ def test_a_file_is_called_by_the_name_people_know(location: dict[str, str], labe
     ["every day", "0 25 * * *", "0 3 * *", "@daily", "0 3 * * mon", "*/0 * * * *", "", "0 0 31 2 *", "0 0 31 4-6/2 *"],
 )
 def test_a_schedule_that_dagster_could_not_read_is_refused(tmp_path: Path, cron: str) -> None:
-    with pytest.raises(InputError, match=r"refresh\.cron.*is no schedule"):
+    with pytest.raises(InputError, match=r"refresh\.cron.*is not a schedule"):
         load_contract(write(tmp_path, SOUND | {"refresh": {"cron": cron}}))
 
 

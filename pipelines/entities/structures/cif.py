@@ -159,7 +159,7 @@ def _essential(block: CifBlock) -> str:
 
 
 def _check_block(block: CifBlock, remarks: list[str]) -> None:
-    """Refuse what pymatgen would guess or drop without a word, and mend what it misreads."""
+    """Refuse what pymatgen would guess or drop without a word, and correct what it misreads."""
     data = block.data
     if any(key.startswith(_MODULATED) for key in data):
         raise StructureError(
@@ -176,7 +176,7 @@ def _check_block(block: CifBlock, remarks: list[str]) -> None:
     columns = [data.get(key) for key in _COORDINATES]
     if not isinstance(labels, list) or not all(isinstance(column, list) for column in columns):
         raise unreadable(
-            "The CIF's atoms need one loop_ with a label (or type symbol) and fract_x, _y and _z; mend it."
+            "The CIF's atoms need one loop_ with a label (or type symbol) and fract_x, _y and _z; correct it."
         )
     if not labels:
         raise StructureError("structure.empty", "The CIF's loop of atoms has no rows: give at least one atom.")
@@ -266,7 +266,7 @@ def _check_operations(parser: CifParser) -> None:
     """A slip in an operation, such as `x,x,z`, would put atoms where none are."""
     for operation in parser.symmetry_operations:
         if abs(abs(np.linalg.det(operation.rotation_matrix)) - 1) > 1e-6:
-            raise unreadable(f"{operation.as_xyz_str()!r} is no symmetry operation; correct the list of operations.")
+            raise unreadable(f"{operation.as_xyz_str()!r} is not a symmetry operation; correct the list of operations.")
 
 
 def _check_cell_in(text: str) -> None:

@@ -55,7 +55,7 @@ class _Member:
 
     @cached_property
     def reduced(self) -> Structure:
-        """The primitive, Niggli-reduced cell: what the matcher would work out anew at each comparison."""
+        """The primitive, Niggli-reduced cell: what the matcher would work out again at each comparison."""
         from pymatgen.core.structure import Structure  # 0.1 s to import
 
         mixes = [dict(mix) for mix in self.parsed.species]

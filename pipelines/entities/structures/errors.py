@@ -9,7 +9,7 @@ class StructureError(InputError):
     """A text that can't be taken as a crystal; `rule_id` names the rule, the message what, where and what to do."""
 
     def __init__(self, rule_id: str, reason: str) -> None:
-        """Keep the rule's id beside the sentence."""
+        """Hold the rule's id and the sentence."""
         super().__init__(rule_id, reason)  # both, so that the error survives pickling between processes
         self.rule_id = rule_id
         self.reason = reason

@@ -72,7 +72,7 @@ def _whole(amounts: Mapping[str, Fraction]) -> dict[str, int]:
 
 
 def _simplified(amounts: Mapping[str, Fraction]) -> dict[str, Fraction] | None:
-    """Undo a normalisation: In4Te3.636364 was In1.1Te, divided so that no occupancy exceeds 1."""
+    """Undo a normalization: In4Te3.636364 was In1.1Te, divided so that no occupancy exceeds 1."""
     for number in range(1, 13):
         for reference in sorted(amounts):
             scaled = {symbol: amount * number / amounts[reference] for symbol, amount in amounts.items()}

@@ -63,7 +63,9 @@ def _read_document(document: Any, deepest: int) -> Sites:
 def _read_pymatgen(document: Mapping[str, Any]) -> Sites:
     lattice = document.get("lattice")
     if not isinstance(lattice, dict):
-        raise StructureError("structure.not_periodic", "The JSON has sites but no lattice: a molecule is no crystal.")
+        raise StructureError(
+            "structure.not_periodic", "The JSON has sites but no lattice: a molecule is not a crystal."
+        )
     periodic = lattice.get("pbc", [True, True, True])
     if not isinstance(periodic, list) or not all(periodic) or len(periodic) != 3:
         raise StructureError(
@@ -206,5 +208,5 @@ def _number(value: Any, where: str) -> float:
 def _symbol(value: Any, where: str) -> str:
     match = _SYMBOL.match(value) if isinstance(value, str) else None
     if not match:
-        raise unreadable(f"{where} holds {shown(value)}, which is no element; name the element.")
+        raise unreadable(f"{where} holds {shown(value)}, which is not an element; name the element.")
     return match[1]

@@ -54,7 +54,7 @@ def _is_cif(text: str) -> bool:
 def _with_images_joined(text: str) -> ParsedStructure | None:
     """A second try for a CIF whose atoms overlap because their coordinates are rounded; None if they overlap for good.
 
-    Not the first try: atoms split about a symmetry element lie as near, and joining those would lose half of them.
+    Not the first try: atoms split about a symmetry element are as near, and joining those would lose half of them.
     """
     try:
         sites = read_cif(text, site_tolerance=ROUNDED_SITE_TOLERANCE)
@@ -77,6 +77,6 @@ def _read(text: str) -> Sites:
     if _XYZ.match(text):
         raise StructureError("structure.not_periodic", "The text is an XYZ file: a molecule without a cell.")
     raise unreadable(
-        "The text is no structure in a known format: neither CIF (data_, loop_) nor JSON ({) nor POSCAR (a comment, "
+        "The text is not a structure in a known format: neither CIF (data_, loop_) nor JSON ({) nor POSCAR (a comment, "
         "a scale, three vectors)."
     )

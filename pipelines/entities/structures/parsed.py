@@ -38,7 +38,7 @@ class ParsedStructure:
         matrix: the cell's vectors in its rows, in angstrom.
         frac_coords: fractional coordinates, one row per site, in [0, 1).
         species: what sits on each site.
-        stated_formula: the formula that the source states beside the sites, as written; None where there is none.
+        stated_formula: the formula that the source states with the sites, as written; None where there is none.
         notes: what the reader had to assume.
     """
 

@@ -71,7 +71,7 @@ def _cell(lines: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     vectors = [_floats(line)[:3] for line in lines[2:5]]
     scale = _floats(lines[1]) if len(lines) > 1 else []
     if len(vectors) < 3 or any(len(vector) < 3 for vector in vectors) or len(scale) not in (1, 3):
-        raise unreadable(f"The text is no POSCAR: its cell is incomplete; the layout is: {_LAYOUT}.")
+        raise unreadable(f"The text is not a POSCAR: its cell is incomplete; the layout is: {_LAYOUT}.")
     matrix = np.array(vectors)
     if not np.isfinite(matrix).all() or np.abs(matrix).max() > 1e5 or abs(np.linalg.det(matrix)) < 1e-9:
         raise unreadable("The POSCAR's vectors span no reasonable volume; check lines 3 to 5.")

@@ -33,8 +33,8 @@ HIGHEST_OCCUPANCY = 1.05
 MOST_SITES = 5000
 """Beyond, comparing all pairs of sites (1 s for 5000) would take minutes, and no use here is known."""
 
-_TRACE = 1e-6  # an occupancy below this is none
-_FILLED = 0.99  # a site above this is full, for the question whether another fits beside it
+_TRACE = 1e-6  # an occupancy below this is zero
+_FILLED = 0.99  # a site above this is full, for the question whether another fits next to it
 _FLATTEST = 0.1  # angstrom between opposite faces of a cell
 _PAIRS_AT_ONCE = 1_000_000
 _GRAMS_PER_CM3 = 1.6605390666  # of one dalton per angstrom^3
@@ -52,7 +52,7 @@ class Sites:
         names: what the source calls each site, for messages.
         notes: what the reader had to assume.
         lattice: lengths and angles where the source gives them; computed otherwise.
-        stated_formula: the formula that the source gives beside the sites.
+        stated_formula: the formula that the source gives with the sites.
     """
 
     matrix: NDArray[np.float64]
@@ -81,7 +81,7 @@ def checked(sites: Sites) -> ParsedStructure:
     _check_numbers(sites)
     volume = abs(float(np.linalg.det(sites.matrix)))
     coords = sites.frac_coords % 1.0
-    coords[coords >= 1.0] = 0.0  # what lies just below 0 is rounded to 1
+    coords[coords >= 1.0] = 0.0  # a value just below 0 is rounded to 1
     sites.frac_coords = coords
     _separate(sites, volume)
     species = _shared_out(sites)
@@ -124,7 +124,7 @@ def cell_matrix(lattice: Sequence[float]) -> NDArray[np.float64]:
             raise unreadable(f"The cell length {name} is {length:g}: it must be a positive number of angstrom.")
     for name, angle in zip(("alpha", "beta", "gamma"), lattice[3:], strict=True):
         if not 0 < angle < 180:
-            raise unreadable(f"The cell angle {name} is {angle:g}: it must lie between 0 and 180 degrees.")
+            raise unreadable(f"The cell angle {name} is {angle:g}: it must be between 0 and 180 degrees.")
     a, b, c = lattice[:3]
     (cos_alpha, sin_alpha), (cos_beta, sin_beta), (cos_gamma, _) = map(_cos_sin, lattice[3:])
     star = (cos_alpha * cos_beta - cos_gamma) / (sin_alpha * sin_beta)
@@ -170,12 +170,12 @@ def _drop_vacant(sites: Sites) -> None:
         for symbol, occupancy in mix.items():
             if symbol not in SYMBOLS:
                 raise unreadable(
-                    f"Site {number} ({name}) holds {shown(symbol)}, which is no element; name the element."
+                    f"Site {number} ({name}) holds {shown(symbol)}, which is not an element; name the element."
                 )
             if not math.isfinite(occupancy) or occupancy < 0:
                 raise StructureError(
                     "structure.occupancy",
-                    f"Site {number} ({name}): the occupancy of {symbol} is {occupancy:g}; it must lie from 0 to 1.",
+                    f"Site {number} ({name}): the occupancy of {symbol} is {occupancy:g}; it must be from 0 to 1.",
                 )
     mixes = [{s: occupancy for s, occupancy in mix.items() if occupancy > _TRACE} for mix in sites.mixes]
     occupied = [place for place, mix in enumerate(mixes) if mix]

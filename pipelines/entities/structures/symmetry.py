@@ -1,8 +1,8 @@
 """Space group, Pearson symbol and protostructure of a structure, by moyopy.
 
 A protostructure says which kind of atom sits on which Wyckoff positions of which space group, in AFLOW's notation:
-`AB_cF8_225_a_b:Cl-Na`. The choice among settings that the space group's Euclidean normaliser makes equal follows
-aviary: the letters nearest to the beginning of the alphabet, then the smallest text. That normaliser is all that
+`AB_cF8_225_a_b:Cl-Na`. The choice among settings that the space group's Euclidean normalizer makes equal follows
+aviary: the letters nearest to the beginning of the alphabet, then the smallest text. That normalizer is all that
 moyopy offers: it depends on the cell's metric, so that exchanged axes of an orthorhombic cell, or another cell choice
 of a monoclinic one, may still give another label (2 of aviary's 68 examples do). Labels help to find equal structures
 quickly; they never decide alone.
@@ -107,7 +107,7 @@ def _dataset(parsed: ParsedStructure, numbers: list[int], symprec: float) -> Moy
 
 
 def _pearson(dataset: MoyoDataset) -> str:
-    """AFLOW writes oC for every orthorhombic cell with one centred face, moyopy oS."""
+    """AFLOW writes oC for every orthorhombic cell with one centered face, moyopy oS."""
     return dataset.pearson_symbol.replace("oS", "oC")
 
 
@@ -135,7 +135,7 @@ def _own_setting(dataset: MoyoDataset, numbers: Sequence[int]) -> _Setting:
 
 
 def _equal_settings(dataset: MoyoDataset) -> set[_Setting]:
-    """The Wyckoff positions that each kind occupies, in every setting that the normaliser makes equal."""
+    """The Wyckoff positions that each kind occupies, in every setting that the normalizer makes equal."""
     numbers = dataset.std_cell.numbers
     settings = set()
     for _, positions in dataset.normalizer_wyckoff_positions().coset_representatives:

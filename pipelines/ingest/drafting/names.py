@@ -1,4 +1,4 @@
-"""What people call columns that are no values: formulas, SMILES, identifiers, temperatures, references, counts.
+"""What people call columns that are not values: formulas, SMILES, identifiers, temperatures, references, counts.
 
 Not here: what a column of values reports (`pipelines.ingest.drafting.property_guesses`), and units in headers
 (`pipelines.ingest.readers.header_units`).
@@ -83,7 +83,7 @@ def element_columns(headers: Sequence[str]) -> frozenset[str]:
 
 
 def is_count(header: str) -> bool:
-    """Whether a column's name says that its numbers are no property: counts, lattice parameters, folds."""
+    """Whether a column's name says that its numbers are not a property: counts, lattice parameters, folds."""
     name = last_words(header)
     return not name or _COUNTS.fullmatch(name) is not None
 
@@ -120,6 +120,6 @@ def identifier_rank(header: str) -> int | None:
 def last_words(header: str) -> str:
     """The words of a name, of a dotted one ("data.e_above_hull") those behind the last dot."""
     parts = header.split(".")
-    # "S.n" is no path: letters mean something together only
+    # "S.n" is not a path: letters mean something together only
     dotted = len(parts[-1]) > 2 and all(part[:1].isalpha() or part.startswith("_") for part in parts)
     return words(parts[-1] if dotted else header) or words(header)

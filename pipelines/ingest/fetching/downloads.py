@@ -1,6 +1,6 @@
 """One file over HTTP: resumed where it broke off, verified, and put in its place in one step.
 
-pooch (1.8) verifies and renames; it begins anew after a break, so the transfer itself is ours.
+pooch (1.8) verifies and renames; it begins again after a break, so the transfer itself is ours.
 Not here: where files are looked for first (`pipelines.ingest.fetching.files`).
 """
 
@@ -17,7 +17,7 @@ _OK, _PARTIAL, _PAST_THE_END = 200, 206, 416
 
 
 def download(url: str, sha256: str, place: Path) -> None:
-    """Download a file to `place`; what came before a break lies beside it, as `<name>.part`, and is kept.
+    """Download a file to `place`; what came before a break stays next to it, as `<name>.part`.
 
     Raises:
         requests.RequestException: the transfer failed.

@@ -135,7 +135,7 @@ def _here(location: FileLocation, cache: Path, shelves: _Mirrors) -> Path | None
 
 
 def _source_files(location: FileLocation, path: Path) -> tuple[SourceFile, ...]:
-    """The file of a location; of a folder all that lie in it, hidden ones left out, by name."""
+    """The file of a location; of a folder all files in it but hidden ones, by name."""
     if not path.is_dir():
         return (SourceFile(location.label, path, location.sha256 or sha256_of(path)),)
     inside = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))

@@ -145,7 +145,7 @@ def _search(query: MaterialsProjectQuery, key: str) -> list[Mapping[str, object]
     page = min(_PAGE, query.max_results or _PAGE)
     pages = None if query.max_results is None else math.ceil(query.max_results / page)
     try:
-        # plain documents: the client's models write ids anew (mp-149 becomes mp-aaaaaaft)
+        # plain documents: the client's models rewrite ids (mp-149 becomes mp-aaaaaaft)
         with MPRester(key, endpoint=query.endpoint, use_document_model=False, mute_progress_bars=True) as client:
             log.info("Materials Project: asking its database of %s", client.db_version)
             # "deprecated" also keeps the client from taking an empty query for a download of the whole database to disk

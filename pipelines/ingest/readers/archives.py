@@ -1,6 +1,6 @@
 """Bytes out of files that may be compressed or archives: plain, gz, bz2, xz, tar (also compressed), zip.
 
-Nothing is ever written to disk, formats are told by their first bytes and not by their names, and limits hold
+Nothing is ever written to disk, formats are recognized by their first bytes and not by their names, and limits hold
 against what is really decompressed, not against what a header claims.
 Not here: what the bytes mean (`pipelines.ingest.readers`).
 """
@@ -92,7 +92,7 @@ def read_bytes(source: SourceFile, member: str | None = None, limits: Limits = D
     """
     if not is_archive(source):
         if member is not None:
-            raise ReadError(f"{source.name} is no archive, so it has no member {member!r}; remove options.member")
+            raise ReadError(f"{source.name} is not an archive, so it has no member {member!r}; remove options.member")
         with _open(source) as file, _reporting(source):
             stream = _Bounded(_unpacked(file), source, limits) if _packing(file) else file
             return stream.read() or b""
@@ -169,7 +169,7 @@ def read_members(
         for name, read in walk(file, source, limits):
             if name in seen or len(seen) >= limits.members:
                 trouble = f"holds {name!r} twice" if name in seen else f"holds more than {limits.members:,} files"
-                raise ReadError(f"{source.name} {trouble}; pack it anew")
+                raise ReadError(f"{source.name} {trouble}; pack it again")
             seen.add(name)
             if select is None or select(name):
                 yield name, read()

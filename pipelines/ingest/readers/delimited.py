@@ -1,6 +1,6 @@
 """Reader of delimited text (CSV, TSV), plain, compressed or inside an archive. Every cell stays the text that it is.
 
-A clean file is parsed by Arrow in one go. Anything unusual (a ragged row, bytes that are no text, an unbalanced quote)
+A clean file is parsed by Arrow in one go. Anything unusual (a ragged row, bytes that are not text, an unbalanced quote)
 is read row by row instead, so that one bad row never costs the good ones. Not here: which column means what, and what
 a value may be (the contract and the vocabulary say it).
 """
@@ -67,7 +67,7 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
 
     Returns:
         The file's columns as strings, nothing null. `source_record` is "row 17", or "<name> row 17" where there are
-        several files; rows count from 1 after the header, blank lines are no rows.
+        several files; rows count from 1 after the header, blank lines are not rows.
 
     Raises:
         InputError: an option is wrong.
@@ -104,7 +104,7 @@ def _read_file(file: SourceFile, options: _Options) -> FileTable:
 
 
 def _decode(content: bytes, file: SourceFile, options: _Options) -> str:
-    """Text; bytes that are none become lone surrogates, by which their rows are recognised later."""
+    """Text; bytes that are not text become lone surrogates, by which their rows are recognized later."""
     try:
         text = content.decode(options.encoding, "surrogateescape")
     except UnicodeDecodeError as error:
@@ -171,15 +171,15 @@ def _parse_by_row(text: str, names: Sequence[str], options: _Options) -> FileTab
     for number, (cells, closed) in enumerate(_records(text, len(names), options), start=1):
         excerpt = [visible(cell)[:RAW_CHARACTERS] for cell in cells]
         if any(map(undecodable, cells)):
-            reason = f"holds bytes that are not {options.encoding} text; set options.encoding, or mend the row"
+            reason = f"holds bytes that are not {options.encoding} text; set options.encoding, or correct the row"
             bad.append(BadRow(number, "record.undecodable", reason, excerpt))
         elif not closed:
-            reason = "opens a quote that does not close; mend the row"
+            reason = "opens a quote that does not close; correct the row"
             bad.append(BadRow(number, "record.malformed", reason, excerpt))
         elif len(cells) != len(names):
             reason = (
                 f"has {len(cells)} cells instead of {len(names)}; "
-                f"quote cells that hold {options.delimiter!r}, or mend the row"
+                f"quote cells that hold {options.delimiter!r}, or correct the row"
             )
             bad.append(BadRow(number, "record.malformed", reason, excerpt))
         else:
@@ -238,7 +238,7 @@ def sample(look: Look) -> tuple[Sample, ...]:
         text = text[: text.rfind("\n") + 1]
     delimiter = _delimiter(text)
     checks = (
-        [] if encoding == "utf-8" else [f"the file is no UTF-8: {encoding} is a guess, look at its special letters"]
+        [] if encoding == "utf-8" else [f"the file is not UTF-8: {encoding} is a guess, look at its special letters"]
     )
     if delimiter == " " and re.search(r"\S {2,}\S", text[:_LAYOUT_CHARACTERS]):
         checks.append("columns are aligned by runs of spaces, which no reader splits: save it as CSV")
@@ -323,7 +323,7 @@ def _sample_records(text: str, delimiter: str) -> Iterator[tuple[list[str], int]
 
 
 def _decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether commas stand before decimals: 1,000 alone may be a thousand, 3,4 is none, and beside 3.4 neither is."""
+    """Whether commas stand before decimals: 1,000 alone may be a thousand, 3,4 is not, and next to 3.4 neither is."""
     cells = [cell.strip() for row in rows[1:LAYOUT_ROWS] for cell in row if NUMBER.fullmatch(cell)]
     return any(re.search(r",(?!\d{3}$)", cell) for cell in cells) and not any("." in cell for cell in cells)
 

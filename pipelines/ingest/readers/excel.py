@@ -62,17 +62,17 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
 
     Raises:
         InputError: an option is wrong.
-        ReadError: a file is no readable workbook, has no such sheet or no data rows, or has unusable columns.
+        ReadError: a file is not a readable workbook, has no such sheet or no data rows, or has unusable columns.
     """
     chosen = _parse_options(options)
     return gather(files, lambda file: _read_file(file, chosen))
 
 
 def first_rows(file: SourceFile, limit: int) -> dict[str, list[list[str]]]:
-    """The first rows of every sheet as text, empty ones included; charts are no sheets here.
+    """The first rows of every sheet as text, empty ones included; charts are not sheets here.
 
     Raises:
-        ReadError: the file is no readable workbook.
+        ReadError: the file is not a readable workbook.
     """
     with _workbook(file) as book:
         tables = [name for name in book.sheetnames if hasattr(book[name], "reset_dimensions")]
@@ -220,12 +220,12 @@ def _workbook(file: SourceFile) -> Iterator[Any]:
             AttributeError,
         ) as error:
             raise ReadError(
-                f"{file.name} is a damaged Excel workbook ({type(error).__name__}: {error}); save it anew as .xlsx"
+                f"{file.name} is a damaged Excel workbook ({type(error).__name__}: {error}); save it again as .xlsx"
             ) from error
 
 
 def _check_packing(file: SourceFile) -> None:
-    """Refuse what is no workbook, and what unpacks without end, before openpyxl sees it."""
+    """Refuse files that are not workbooks, or unpack without end, before openpyxl sees it."""
     if is_archive(file):
         try:
             with zipfile.ZipFile(file.path) as archive:
@@ -233,7 +233,7 @@ def _check_packing(file: SourceFile) -> None:
         except zipfile.BadZipFile as error:
             raise ReadError(f"{file.name} is truncated or corrupt ({error}); fetch the source again") from error
         if _CONTENTS not in sizes:
-            raise ReadError(f"{file.name} is an archive, but no Excel workbook; unpack it first")
+            raise ReadError(f"{file.name} is an archive, but not an Excel workbook; unpack it first")
         # what the archive claims about its sizes holds: zipfile gives no byte more than a member claims to have
         unpacked, packed = sum(sizes.values()), file.path.stat().st_size
         bomb = unpacked > max(DEFAULT_LIMITS.free_bytes, DEFAULT_LIMITS.ratio * packed)
@@ -246,7 +246,7 @@ def _check_packing(file: SourceFile) -> None:
     with file.path.open("rb") as stream:
         start = stream.read(len(_COMPOUND))
         if start != _COMPOUND:
-            raise ReadError(f"{file.name} is no Excel workbook (.xlsx); check the file, or the contract's reader")
+            raise ReadError(f"{file.name} is not an Excel workbook (.xlsx); check the file, or the contract's reader")
         encrypted = _ENCRYPTED in stream.read()
     if encrypted:
         raise ReadError(f"{file.name} is encrypted; save it without a password")

@@ -82,7 +82,7 @@ def is_unit(text: str) -> bool:
 
 
 def unknown_unit(header: str) -> str | None:
-    """What stands in brackets behind a name and is no unit that we know."""
+    """The text in brackets behind a name, where it is not a unit that we know."""
     match = BRACKETS.search(header)
     return match[1] if match and split_unit(header)[1] is None and "=" not in match[1] else None
 

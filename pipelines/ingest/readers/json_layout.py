@@ -26,8 +26,8 @@ class Records:
 
     Attributes:
         orient: how it is laid out.
-        items: (position from 1, record); a record that is no object stays what it is, and a text is a line that is
-            no JSON.
+        items: (position from 1, record); a record that is not an object stays what it is, and a text is a line that is
+            not JSON.
         names: columns that are known before any record is seen.
     """
 
@@ -54,7 +54,7 @@ def find_records(text: str, name: str, path: str = "", orient: str = "auto") -> 
 
 
 def list_paths(text: str) -> list[str]:
-    """Where in a document lists of objects lie, as values of the option `path`; the longest list first."""
+    """The places of lists of objects in a document, as values of the option `path`; the longest list first."""
     try:
         lengths = dict(_lists(json.loads(text), ()))
     except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ def _listed(text: str) -> Iterator[tuple[int, Any]]:
     while True:
         item, at = decoder.raw_decode(text, at)
         number += 1
-        # a text among the items is no line of JSON lines; as a list of itself it is refused in its own words
+        # a text among the items is not a line of JSON lines; as a list of itself it is refused in its own words
         yield number, [item] if isinstance(item, str) else item
         at = _skip(text, at)
         if at < len(text) and text[at] == "]":
@@ -238,4 +238,4 @@ def _is_whole(value: Mapping[str, Any]) -> bool:
 
 def broken(name: str, error: BaseException) -> ReadError:
     """The error for a text that is not JSON, or stops being JSON somewhere."""
-    return ReadError(f"{name} is no valid JSON ({error}); fetch the source again, or correct options.orient")
+    return ReadError(f"{name} is not valid JSON ({error}); fetch the source again, or correct options.orient")

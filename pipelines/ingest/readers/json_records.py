@@ -128,7 +128,7 @@ def _read_file(file: SourceFile, options: _Options) -> FileTable:
             if fault is None:
                 cells = {key: cell_text(value) for key, value in (flat(record) if options.flatten else record).items()}
                 if any(undecodable(cell) for cell in cells.values()):
-                    fault = ("record.undecodable", "holds bytes that are not UTF-8 text; mend the record")
+                    fault = ("record.undecodable", "holds bytes that are not UTF-8 text; correct the record")
             if fault is not None:
                 excerpt = record if isinstance(record, str) else json_text(record)
                 bad.append(BadRow(number, *fault, [visible(excerpt)[:RAW_CHARACTERS]]))
@@ -154,9 +154,9 @@ def _read_file(file: SourceFile, options: _Options) -> FileTable:
 def _fault(record: object) -> tuple[str, str] | None:
     """The rule that a record breaks by not being an object with keys, and what to do."""
     if isinstance(record, str):
-        return "record.malformed", "is no JSON; mend the line"
+        return "record.malformed", "is not JSON; correct the line"
     if not isinstance(record, dict):
-        return "record.malformed", "is no object with keys; mend the record"
+        return "record.malformed", "is not an object with keys; correct the record"
     if not record:
         return "record.malformed", "is an object without keys; remove it"
     return None
@@ -193,7 +193,7 @@ def _samples(look: Look) -> tuple[Sample, ...]:
             raise
         chosen["path"] = paths[0]
         if len(paths) > 1:
-            checks.append(f"lists of records lie at {', '.join(paths[:10])}: the longest was taken")
+            checks.append(f"lists of records are at {', '.join(paths[:10])}: the longest was taken")
         layout = find_records(text, file.name, paths[0])
     taken = [record for _, record in islice(layout.items, SAMPLE_ROWS + 1)]
     records = [record for record in taken[:SAMPLE_ROWS] if isinstance(record, dict) and record]
@@ -202,7 +202,7 @@ def _samples(look: Look) -> tuple[Sample, ...]:
     if any("x-optimade" in record or {"type", "attributes"} <= record.keys() for record in records[:20]):
         checks.append("this looks like an OPTIMADE export: the reader 'optimade' knows its rules")
     if len(records) < len(taken[:SAMPLE_ROWS]):
-        checks.append(f"{len(taken[:SAMPLE_ROWS]) - len(records)} records are no objects and will be refused")
+        checks.append(f"{len(taken[:SAMPLE_ROWS]) - len(records)} records are not objects and will be refused")
     if layout.orient == "record":
         checks.append("the document is one object: it is taken for one record")
     whole = len(taken) <= SAMPLE_ROWS

@@ -47,7 +47,7 @@ _FORMULAS = (
     "chemical_formula_hill",
 )
 _STRUCTURAL = frozenset({*GEOMETRY, *_FORMULAS, "elements", "nelements"})
-_ENVELOPE = frozenset({"id", "type", "links", "meta", "relationships"})  # of a resource, beside its attributes
+_ENVELOPE = frozenset({"id", "type", "links", "meta", "relationships"})  # of a resource, besides its attributes
 _NO_COLUMN = frozenset({*GEOMETRY, "last_modified"}) - {"nsites", "nperiodic_dimensions"}
 _STRUCTURE_TYPES = ("structures", "structure")
 
@@ -67,7 +67,7 @@ def read(files: Sequence[SourceFile], options: Mapping[str, object]) -> RawRecor
         attribute, those of nested objects named like `_mp_stability.energy_above_hull`; all strings, "" where absent.
         An attribute whose name is taken is called `attributes.<name>`. `source_record` is "line 17" (JSON lines),
         "data[17]" (a response) or "[17]" (a list), after the file's name where there are several. Resources of other
-        types, such as references, are no records.
+        types, such as references, are not records.
 
     Raises:
         InputError: an option is wrong.
@@ -112,7 +112,7 @@ class _MalformedError(ValueError):
 
 
 def _items(file: SourceFile, member: str | None) -> Iterator[_Item]:
-    # bytes that are no text become lone surrogates, which only the record that holds them pays for
+    # bytes that are not text become lone surrogates, which only the record that holds them pays for
     text = read_bytes(file, member).decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     if not text.strip():
         raise ReadError(f"{file.name} is empty; fetch the source again, or remove the file from the contract")
@@ -161,7 +161,7 @@ def _looks_like_resource(line: str) -> bool:
 
 
 def _read_item(item: _Item, file: SourceFile, record: str) -> _Record | Rejection | None:
-    """A record, or the reason why it can't be one, or None for what is no structure."""
+    """A record, or the reason why it can't be one, or None for what is not a structure."""
     try:
         if item.text is not None:
             raise _MalformedError("is not complete JSON")
@@ -187,7 +187,7 @@ def _rejection(item: _Item, file: SourceFile, record: str, rule_id: str, reason:
         raw = json_text({"start": repr(item.resource)[:RAW_CHARACTERS]})
     if len(raw) > RAW_CHARACTERS:
         raw = json_text({"start": visible(raw)[:RAW_CHARACTERS]})
-    sentence = f"{file.name}: {item.at} {reason}; mend it, or fetch it again"
+    sentence = f"{file.name}: {item.at} {reason}; correct it, or fetch it again"
     return Rejection(record, rule_id, sentence, visible(raw), file.sha256)
 
 

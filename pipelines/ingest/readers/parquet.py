@@ -93,7 +93,7 @@ def _open(file: SourceFile, member: str | None, limit: int | None) -> pa.Table:
         elif content.startswith(_FEATHER):
             table = feather.read_table(source)
         else:
-            raise ReadError(f"{file.name} is no Parquet, Feather or Arrow file; check it, or the contract's reader")
+            raise ReadError(f"{file.name} is not a Parquet, Feather or Arrow file; check it, or the contract's reader")
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"{file.name} is truncated or corrupt ({error}); fetch the source again") from error
     return table if limit is None else table.slice(0, limit)

@@ -198,7 +198,7 @@ def _row(
     """The reader's own columns of one record."""
     formula = path.parent.name
     if not formula:
-        raise _RefusedError("record.malformed", "the file lies in no folder, and the folder's name is the formula")
+        raise _RefusedError("record.malformed", "the file is not in a folder, whose name would be the formula")
     block = _block_of_n(blocks, wavelength_um)
     values: dict[str, float] = {}
     for source in (block, *(b for b in blocks if "k" in b.gives and b.covers(wavelength_um))):
@@ -216,7 +216,7 @@ def _row(
         "wavelength_um": wavelength_um,
         "form": block.form,
         "range_um": block.span,
-        "interpolated_between_um": _neighbours(block, wavelength_um),
+        "interpolated_between_um": _neighbors(block, wavelength_um),
         "extinction_coefficient": values["k"] if math.isfinite(values.get("k", math.nan)) else None,
         "ray": prose.ray(path.stem, comments),
         "state": prose.state(comments),
@@ -250,8 +250,8 @@ def _block_of_n(blocks: Sequence[_Block], wavelength_um: float) -> _Block:
     raise _RefusedError("optics.only_extinction", "the file holds the extinction coefficient k alone, without n")
 
 
-def _neighbours(block: _Block, wavelength_um: float) -> list[float] | None:
-    """The two wavelengths of the table between which n was interpolated, so that a coarse table can be told."""
+def _neighbors(block: _Block, wavelength_um: float) -> list[float] | None:
+    """The two wavelengths of the table between which n was interpolated, which shows how coarse the table is."""
     if block.numbers.ndim == 1:
         return None
     wavelengths = block.numbers[:, 0]

@@ -123,7 +123,7 @@ def whole_number(options: Mapping[str, object], name: str, what: str) -> int:
     """An option that counts something, 0 without it.
 
     Raises:
-        InputError: it is no such number.
+        InputError: it is not such a number.
     """
     value = options.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -135,7 +135,7 @@ def column_names(options: Mapping[str, object]) -> tuple[str, ...] | None:
     """The option `header`: names of columns, for files that have none.
 
     Raises:
-        InputError: it is no list.
+        InputError: it is not a list.
     """
     header = options.get("header")
     if header is not None and (not isinstance(header, list | tuple) or not header):
@@ -147,7 +147,7 @@ def member_name(options: Mapping[str, object]) -> str | None:
     """The option `member`: which file of an archive.
 
     Raises:
-        InputError: it is no text.
+        InputError: it is not a text.
     """
     member = options.get("member")
     if member is not None and not isinstance(member, str):
@@ -167,10 +167,10 @@ def check_names(
         names: the names.
         file: whose they are.
         rename: how columns can be named otherwise.
-        unreadable: the remedy where there are no names, or none that are text.
+        unreadable: the remedy where there are no names, or they are not text.
 
     Raises:
-        ReadError: a name occurs twice, is one of Matstrata's own, or is no text.
+        ReadError: a name occurs twice, is one of Matstrata's own, or is not text.
     """
     seen: set[str] = set()
     twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]

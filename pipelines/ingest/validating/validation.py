@@ -107,7 +107,7 @@ def _validate(schema: pa.Schema, observations: pa.Table, contract: Contract, las
     _require(evaluated, contract)
     broken = [_config(result).to_domain_obj() for result in rows if not result.success and _rule(result) in RULES]
     quarantined = _quarantine(broken, batch, observations, contract) if broken else {}
-    return Validation(_summarise(evaluated), quarantined, pickle.dumps(evaluated))
+    return Validation(_summarize(evaluated), quarantined, pickle.dumps(evaluated))
 
 
 def read_evaluated(evaluated: bytes) -> tuple[ExpectationValidationResult, ...]:
@@ -116,7 +116,7 @@ def read_evaluated(evaluated: bytes) -> tuple[ExpectationValidationResult, ...]:
     return pickle.loads(evaluated) if evaluated else ()  # noqa: S301 written by `validate`, never read from a file
 
 
-def _summarise(evaluated: Iterable[ExpectationValidationResult]) -> tuple[Result, ...]:
+def _summarize(evaluated: Iterable[ExpectationValidationResult]) -> tuple[Result, ...]:
     """GX's results in the columns of table `validations`."""
     return tuple(map(_result, evaluated))
 
@@ -129,7 +129,7 @@ def _frame(observations: pa.Table) -> pd.DataFrame:
     """The columns that the rows' suite looks at, in the forms in which pandas compares them fastest."""
     temperatures = observations["temperature_k"]
     if pa.types.is_floating(temperatures.type):
-        # pandas holds NaN and null alike; null means "not stated" and is allowed, NaN is not and must break the rule
+        # pandas does not distinguish NaN from null: null means "not stated" and is allowed, NaN must break the rule
         temperatures = pc.if_else(pc.is_nan(temperatures), float("-inf"), temperatures)
     columns = {name: observations[name].dictionary_encode() for name in _CATEGORIES}
     ids = observations["observation_id"].combine_chunks().dictionary_encode()
@@ -182,7 +182,7 @@ def _require(results: Sequence[ExpectationValidationResult], contract: Contract)
     ]
     if failed:
         message = f"source {contract.source} is refused, the data in the store stay as they were: {'. '.join(failed)}"
-        raise RefusedError(message, Validation(_summarise(results), evaluated=pickle.dumps(tuple(results))))
+        raise RefusedError(message, Validation(_summarize(results), evaluated=pickle.dumps(tuple(results))))
 
 
 def _remedy(result: ExpectationValidationResult, rule: Rule) -> str:

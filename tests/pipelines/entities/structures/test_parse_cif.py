@@ -210,7 +210,7 @@ def test_dummy_atoms_are_left_out_and_noted() -> None:
         (CELL.replace("_cell_length_b 4.0\n", "") + P1 + HEAD + "Na1 Na 0 0 0 1\n", "_cell_length_b"),
         (CELL.replace("alpha 90", "alpha 170").replace("beta 90", "beta 170"), "No cell"),
         (CELL + P1, "no atoms"),
-        (CELL + P1.replace("x, y, z", "x, x, z") + HEAD + "Na1 Na .1 .2 .3 1\n", "no symmetry operation"),
+        (CELL + P1.replace("x, y, z", "x, x, z") + HEAD + "Na1 Na .1 .2 .3 1\n", "not a symmetry operation"),
         (CELL + P1 + HEAD + "Na1 Na 0 0 0\n", "6 columns but 5 values"),
         (CELL + "_publ_section_title\n;A title\n" + P1 + HEAD + "Na1 Na 0 0 0 1\n", "never closed"),
         (CELL + P1 + "loop_\n" + HEAD + "Na1 Na 0 0 0 1\n", "no columns"),

@@ -75,7 +75,7 @@ def test_a_failure_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.notes
 
 
-def test_without_the_normaliser_the_label_is_that_of_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_normalizer_the_label_is_that_of_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError
 

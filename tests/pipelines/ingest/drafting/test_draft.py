@@ -325,7 +325,7 @@ def test_aligned_columns_are_pointed_out(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(500), "gaps.png", "binary file"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "gaps.xls", "old Excel"),
         (gzip.compress(CSV.encode(), mtime=0)[:-9], "gaps.csv.gz", "truncated"),
-        (b'[{"a": 1}', "gaps.json", "no valid JSON"),
+        (b'[{"a": 1}', "gaps.json", "not valid JSON"),
         (b"[]", "gaps.json", "nothing to draft from"),
         (b"PAR1oopsPAR1", "gaps.parquet", "truncated or corrupt"),
     ],

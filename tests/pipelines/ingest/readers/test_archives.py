@@ -181,7 +181,7 @@ def test_what_to_do_is_said_for_missing_and_ambiguous_members(tmp_path: Path) ->
         read_bytes(source(path), "c.csv")
     plain = tmp_path / "plain.csv"
     plain.write_bytes(b"formula\n")
-    with pytest.raises(ReadError, match="no archive"):
+    with pytest.raises(ReadError, match="not an archive"):
         read_bytes(source(plain), "c.csv")
     with pytest.raises(ReadError, match="neither a tar nor a zip"):
         dict(read_members(source(plain)))

@@ -119,10 +119,10 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"formula,gap\nGaN,3.4\n", "no Excel workbook"),
+        (b"formula,gap\nGaN,3.4\n", "not an Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "Workbook".encode("utf-16-le"), "old Excel"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le"), "is encrypted"),
-        (zipped({"gaps.csv": b"formula,gap\n"}), "no Excel workbook"),
+        (zipped({"gaps.csv": b"formula,gap\n"}), "not an Excel workbook"),
         (zipped({"[Content_Types].xml": b"<oops"}), "damaged"),
         (zipped({"[Content_Types].xml": b" " * (40 << 20)}), "beyond the limits"),
         (zipped({"[Content_Types].xml": b"x" * 5000})[:-30], "truncated or corrupt"),

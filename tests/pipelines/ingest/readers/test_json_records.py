@@ -67,7 +67,7 @@ def test_lines_keep_their_numbers_and_bad_ones_are_refused(tmp_path: Path) -> No
     assert rows(records, "source_record", "formula") == [("line 1", "GaN"), ("line 4", "Si")]
     assert rules(records) == [(f"line {n}", "record.malformed") for n in (3, 5, 6, 7)]
     assert json.loads(records.rejections[0].raw) == {"cells": ['{"formula": "Si"']}
-    assert "line 3 is no JSON" in records.rejections[0].reason
+    assert "line 3 is not JSON" in records.rejections[0].reason
     one = read_text(tmp_path, json.dumps(RECORDS[0]), orient="lines")
     assert rows(one, "source_record", "formula") == [("line 1", "GaN")]
 
@@ -152,15 +152,15 @@ def test_several_files_are_one_source_whose_columns_may_differ(tmp_path: Path) -
         ("", "is empty"),
         (" \n", "is empty"),
         ("[]", "no data rows"),
-        ('[{"a": 1}', "no valid JSON"),
-        ('[{"a": 1}] x', "no valid JSON"),
-        ('[{"a": 1} {"a": 2}]', "no valid JSON"),
+        ('[{"a": 1}', "not valid JSON"),
+        ('[{"a": 1}] x', "not valid JSON"),
+        ('[{"a": 1} {"a": 2}]', "not valid JSON"),
         ('{"a": [{"b": 1}], "c": 2}', r"options.path to one of \['a'\]"),
         ("7", "no list of records"),
         ('{"columns": ["a", "a"], "data": [[1, 2]]}', "orient 'split'"),
         ('[{"raw": 1}]', "a column 'raw'"),
-        ("[" * 100_000, "no valid JSON"),
-        ("formula,gap\nGaN,3.4\n", "no valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("formula,gap\nGaN,3.4\n", "not valid JSON"),
         (gzip.compress(b'[{"a": 1}]', mtime=0)[:-9], "truncated"),
     ],
 )

@@ -234,7 +234,7 @@ def test_a_broken_line_costs_no_other(tmp_path, broken, words):
     assert raw.table["id"].to_pylist() == ["a", "b"]
     assert raw.table["source_record"].to_pylist() == ["line 2", "line 4"]
     assert reasons(raw) == [
-        ("line 3", "record.malformed", f"optimade.jsonl: line 3 {words}; mend it, or fetch it again"),
+        ("line 3", "record.malformed", f"optimade.jsonl: line 3 {words}; correct it, or fetch it again"),
     ]
     (rejection,) = raw.rejections
     assert rejection.rule_id in RULES
@@ -252,8 +252,8 @@ def test_a_broken_resource_of_a_response_costs_no_other(tmp_path):
     raw = read([source(tmp_path, {"data": [resource("a"), 5, {"type": "structures"}, resource("b")]})], {})
     assert raw.table["source_record"].to_pylist() == ["data[0]", "data[3]"]
     assert [(where, why) for where, _, why in reasons(raw)] == [
-        ("data[1]", "optimade.jsonl: data[1] is not a JSON object; mend it, or fetch it again"),
-        ("data[2]", "optimade.jsonl: data[2] has no id; mend it, or fetch it again"),
+        ("data[1]", "optimade.jsonl: data[1] is not a JSON object; correct it, or fetch it again"),
+        ("data[2]", "optimade.jsonl: data[2] has no id; correct it, or fetch it again"),
     ]
     assert [json.loads(r.raw) for r in raw.rejections] == [5, {"type": "structures"}]
 

@@ -109,7 +109,7 @@ def test_a_look_takes_the_first_rows(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "is empty"), (b"a,b\n", "no Parquet"), (b"PAR1abcdPAR1", "truncated or corrupt")]
+    ("content", "message"), [(b"", "is empty"), (b"a,b\n", "not a Parquet"), (b"PAR1abcdPAR1", "truncated or corrupt")]
 )
 def test_an_unusable_file_is_an_error_that_names_it(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "gaps.parquet"
