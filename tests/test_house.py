@@ -20,6 +20,11 @@ BLAND_NAMES = frozenset(
     {"found", "told", "asked", "said", "known", "there", "wanted", "others", "mine", "shown", "kept"}
 )
 BLAND_PER_10_000_LINES = 20
+SQL = re.compile(r"\b(?:SELECT .*FROM|INSERT INTO|DELETE FROM|UPDATE \w+ SET|CREATE (?:TABLE|VIEW)|ORDER BY|WHERE )")
+SQL_BESIDE_THE_STORE = {  # modules that put queries together; the first shows them to people
+    f"matstrata.pipelines.{name}"
+    for name in ("cli.summary", "cli.sql_prompt", "ingest.observations", "learning.jobs", "reports.queries")
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -156,6 +161,21 @@ def test_code_imports_the_packages_by_the_one_name() -> None:
 def test_pipelines_holds_folders_and_the_code_location_only() -> None:
     files = {path.name for path in (PROJECT / "pipelines").iterdir() if path.is_file()}
     assert files == {"__init__.py", "definitions.py"}
+
+
+def test_sql_is_put_together_in_the_store_and_few_other_modules() -> None:
+    templates = {
+        name: [
+            "".join(str(getattr(part, "value", "")) for part in node.values if isinstance(part, ast.Constant))
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+        ]
+        for name, (_, _, tree) in modules().items()
+    }
+    with_sql = {name for name, texts in templates.items() if any(map(SQL.search, texts))}
+    assert len(with_sql) > 20
+    beside = {name for name in with_sql if not name.startswith("matstrata.store.")} - SQL_BESIDE_THE_STORE
+    report("SQL is put together in the store and in SQL_BESIDE_THE_STORE", sorted(beside))
 
 
 def test_tests_mirror_the_packages() -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from tests.end_to_end.workplace import PROJECT
+from matstrata.schemas.contracts import SHIPPED
 
-MEASURED, COMPUTED = 3, 20  # every third measurement, every twentieth computation
+MEASURED, COMPUTED = 3, 100  # every third measurement, every hundredth computation
+COMPUTED_PROPERTIES = 2  # of ten, each of which has a model of its own
 TOUCHED = "database/CsCl/Li.yml"  # the only file about CsCl
 
 
@@ -38,13 +39,20 @@ def write_part(folder: Path, *, touched: bool = False) -> None:
     with tarfile.open(_bundled("mp_transport/transport_database.tar.xz")) as whole:
         heading, *lines = whole.extractfile("transport_database.csv").read().splitlines(keepends=True)
     (folder / "computed.csv").write_bytes(b"".join([heading, *lines[::COMPUTED]]))
-    _write_contract(folder, "ricci_transport", "computed.csv", options={"delimiter": ",", "encoding": "utf-8"})
+    options = {"delimiter": ",", "encoding": "utf-8"}
+    values = _shipped("ricci_transport")["values"][:COMPUTED_PROPERTIES]
+    _write_contract(folder, "ricci_transport", "computed.csv", options=options, values=values)
 
 
 def _write_contract(folder: Path, source: str, file: str, **fields: Any) -> None:
-    shipped = PROJECT / "schemas" / "sources" / f"{source}.yaml"
-    contract = yaml.safe_load(shipped.read_text(encoding="utf-8")) | {"files": [{"path": file}], **fields}
-    (folder / shipped.name).write_text(yaml.safe_dump(contract), encoding="utf-8")
+    contract = _shipped(source) | {"files": [{"path": file}], **fields}
+    (folder / f"{source}.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+
+
+def _shipped(source: str) -> dict[str, Any]:
+    """The contract of a source as it comes with the project."""
+    contract: dict[str, Any] = yaml.safe_load((SHIPPED / f"{source}.yaml").read_text(encoding="utf-8"))
+    return contract
 
 
 def _bundled(file: str) -> Path:
