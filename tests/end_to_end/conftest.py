@@ -12,6 +12,8 @@ from filelock import FileLock
 from tests.end_to_end.part import write_part
 from tests.end_to_end.workplace import Workplace
 
+SMALL_MODELS = Path(__file__).with_name("small_models")
+
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Workplace:
@@ -27,7 +29,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, str]:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The main job on a part of its data (`part`), for tests that run it again; a test that changes it copies it."""
+    """The main job on a part of its data (`part`) with small models (`small_models`), for tests that run it again.
+
+    A test that changes it copies it.
+    """
 
     def make(folder: Path) -> str:
         (folder / "contracts").mkdir()
@@ -35,19 +40,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         return place(folder).run("run")
 
     def place(folder: Path) -> Workplace:
-        return Workplace(folder, {"MATSTRATA_CONTRACTS": str(folder / "contracts")})
+        return Workplace(folder, {"MATSTRATA_CONTRACTS": str(folder / "contracts"), "PYTHONPATH": str(SMALL_MODELS)})
 
     return place(_once(tmp_path_factory, "small_job", make)[0])
 
 
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]) -> tuple[Path, str]:
-    """A folder that is made by whichever test process needs it first; with what was said of it."""
+    """A folder that is made by whichever test process needs it first; with what it printed."""
     shared = factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
-    folder, said = shared / name, shared / f"{name}.txt"
+    folder, printed = shared / name, shared / f"{name}.txt"
     with FileLock(shared / f"{name}.lock"):
-        if not said.exists():
+        if not printed.exists():
             folder.mkdir()
-            said.write_text(make(folder), encoding="utf-8")
-    return folder, said.read_text(encoding="utf-8")
+            printed.write_text(make(folder), encoding="utf-8")
+    return folder, printed.read_text(encoding="utf-8")
