@@ -114,11 +114,32 @@ def test_the_modules_are_seen() -> None:
     assert {f"matstrata.{package}" for package in PACKAGES} <= modules().keys()
 
 
+def test_no_function_is_too_long() -> None:
+    functions = (
+        (path, node)
+        for path, _, tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    lengths = [(place(path, node), node.name, node.end_lineno - node.lineno + 1) for path, node in functions]
+    assert len(lengths) > 1000
+    report(
+        f"functions have at most {FUNCTION_LINES} lines",
+        [f"{where} {name}: {lines}" for where, name, lines in lengths if lines > FUNCTION_LINES],
+    )
+
+
 def test_each_module_says_what_it_holds() -> None:
     report(
         "each module has a docstring",
         [str(path.relative_to(PROJECT)) for path, _, tree in modules().values() if not ast.get_docstring(tree)],
     )
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: imports(name, path, tree) for name, (path, _, tree) in modules().items()}
+    assert sum(map(len, graph.values())) > 500
+    report("no circle of imports", [" <-> ".join(group) for group in circles(graph)])
 
 
 @pytest.mark.parametrize(
@@ -176,6 +197,13 @@ def test_sql_is_put_together_in_the_store_and_few_other_modules() -> None:
     assert len(with_sql) > 20
     beside = {name for name in with_sql if not name.startswith("matstrata.store.")} - SQL_BESIDE_THE_STORE
     report("SQL is put together in the store and in SQL_BESIDE_THE_STORE", sorted(beside))
+
+
+def test_variables_are_named_after_what_they_are() -> None:
+    lines = sum(len(text.splitlines()) for _, text, _ in modules().values())
+    bland = [f"{place(path, node)} {name}" for path, _, tree in modules().values() for name, node in bland_names(tree)]
+    if len(bland) * 10_000 > BLAND_PER_10_000_LINES * lines:
+        report(f"at most {BLAND_PER_10_000_LINES} of {sorted(BLAND_NAMES)} per 10,000 lines ({lines} lines)", bland)
 
 
 def test_tests_mirror_the_packages() -> None:
