@@ -46,7 +46,7 @@ def _prediction_panel(result: Prediction) -> Panel:
     unit = unit_suffix(result.unit)
     domain = "in domain" if result.in_domain else "[yellow]out of domain: no similar material was measured[/]"
     if result.in_training:
-        domain += "; the model has seen this composition measured"
+        domain += "; this composition is in the training data"
     body = Table.grid(padding=(0, 2))
     body.add_row(
         get_property(result.property).title,

@@ -257,7 +257,7 @@ def validations(con: duckdb.DuckDBPyConnection, sources: Sequence[str]) -> pa.Ta
 
 
 def feature_sets(con: duckdb.DuckDBPyConnection, used: Sequence[str]) -> pa.Table:
-    """Feature-set versions named in `used` ('magpie_v1'; a bare 'magpie' means its newest), with failures."""
+    """Feature-set versions named in `used` ('magpie_v1'; a bare 'magpie' means the version in use), with failures."""
     return _query(
         con,
         """
@@ -266,7 +266,8 @@ def feature_sets(con: duckdb.DuckDBPyConnection, used: Sequence[str]) -> pa.Tabl
         FROM feature_sets f
         WHERE list_contains($1, f.name || '_v' || f.version)
             OR (list_contains($1, f.name)
-                AND f.version = (SELECT max(n.version) FROM feature_sets n WHERE n.name = f.name))
+                AND f.version = (SELECT arg_max(n.version, (coalesce(n.current, false), n.version))
+                    FROM feature_sets n WHERE n.name = f.name))
         ORDER BY f.name, f.version
         """,
         list(used),

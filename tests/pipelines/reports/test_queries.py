@@ -51,7 +51,7 @@ def test_serving_ensemble_wins_over_a_newer_one(
         assert queries.ensemble(con, "refractive_index")["model_id"].to_pylist() == [serving["model_id"]]
 
 
-def test_a_bare_feature_set_name_means_its_newest_version(
+def test_a_bare_feature_set_name_means_the_newest_version(
     lake: Lake, fill: Any, plausible: dict[str, list[dict[str, Any]]]
 ) -> None:
     first = plausible["feature_sets"][0]
@@ -61,6 +61,15 @@ def test_a_bare_feature_set_name_means_its_newest_version(
         assert queries.feature_sets(con, ["magpie_v1"]).select(["version", "failures"]).to_pylist() == [
             {"version": 1, "failures": 1}
         ]
+
+
+def test_a_bare_feature_set_name_means_the_version_in_use_where_one_is_marked(
+    lake: Lake, fill: Any, plausible: dict[str, list[dict[str, Any]]]
+) -> None:
+    first = plausible["feature_sets"][0]
+    fill({"feature_sets": [first | {"current": True}, first | {"version": 2, "current": False}]})
+    with lake.reader() as con:
+        assert queries.feature_sets(con, ["magpie"])["version"].to_pylist() == [1]
 
 
 def test_labels_count_materials_and_the_observations_behind_them(
