@@ -20,12 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
+from matstrata.schemas.terms import Kind
 from matstrata.schemas.units import convert
 
 STRUCTURAL = ("volume_per_atom",)  # observed wherever there is a structure
 SHIPPED = Path(__file__).parent / "sources"
 SOURCE_NAME = r"^[a-z][a-z0-9_]*$"
-Kind = Literal["experiment", "computation"]
 Policy = Literal["median", "mean", "min", "max", "lowest_energy", "newest"]
 RANKED = ("lowest_energy", "newest")  # policies that take one observation, found by a column of the data
 _CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))  # minute, hour, day, month, weekday

@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from matstrata.schemas.contracts import Contract, Kind
+from matstrata.schemas.contracts import Contract
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.tables import TABLES
+from matstrata.schemas.terms import Kind
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -130,7 +131,7 @@ def _row_level(contract: Contract) -> list[Expectation]:
             column="temperature_k", min_value=0, strict_min=True, max_value=_LARGEST, **temperature
         ),
         gxe.ExpectColumnValuesToNotBeNull(column="kind", **kind),
-        gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=list(get_args(Kind)), **kind),
+        gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=[kind.value for kind in Kind], **kind),
     ]
 
 
