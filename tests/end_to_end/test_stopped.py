@@ -1,12 +1,9 @@
-"""The main job and predictions, terminated: a sentence, 143, a whole store, and the same command carries on."""
+"""The main job, terminated: a sentence, 143, a whole store, and the same command carries on."""
 
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
-
-import pytest
 
 from matstrata.store.lake.lake import Lake
 from matstrata.store.upkeep.doctor import examine
@@ -26,13 +23,3 @@ def test_the_main_job_is_terminated_in_each_of_its_stages(tmp_path: Path) -> Non
             assert examine(Lake(place.store), deep=True).healthy
     assert place.value("SELECT count(*) FROM observations") > 1000
     assert place.rows("FROM models WHERE source IS NULL") == []
-
-
-@pytest.mark.parametrize("seconds", [0, 0.3, 1, 2])
-def test_a_prediction_is_terminated(small: Workplace, seconds: float) -> None:
-    """Of many formulas with explanations, so that it is not done before."""
-    formulas = [f"Ga{i}N{j}" for i in range(1, 40) for j in range(1, 10)]
-    command = Stopped(small.environment, "predict", *formulas, "--explain").ready()
-    time.sleep(seconds)
-    command.send(signal.SIGTERM)
-    assert examine(Lake(small.store), deep=False).healthy

@@ -48,6 +48,12 @@ def test_a_refresh_ends_with_its_second_process_and_leaves_a_whole_store(
     assert not [*furnished_copy.folder.rglob("*.partial*")]
 
 
+def test_a_prediction_is_terminated_while_it_loads(start) -> None:
+    command = start("predict", "GaN").ready()
+    time.sleep(0.5)
+    command.send(signal.SIGTERM)
+
+
 @pytest.mark.parametrize("number", CODES, ids=lambda number: number.name)
 def test_a_query_ends(start, number: signal.Signals) -> None:
     command = start("sql", SLOW).ready()
