@@ -14,7 +14,7 @@ import pyarrow as pa
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
 from matstrata.schemas.terms import Metric, Setting, Split, Subset
-from matstrata.store.features.sets import versions
+from matstrata.store.features.versions import versions
 from matstrata.store.lake.lake import Lake, Transaction
 from matstrata.store.lake.signatures import signature
 

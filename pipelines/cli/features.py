@@ -47,7 +47,7 @@ def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
 @features.command()
 def describe(name: SetName, *, wide: Wide = False, as_json: AsJson = False) -> None:
     """Describe a feature set: what its columns mean, what its version depends on, why rows failed."""
-    from matstrata.store.features.sets import failure_reasons
+    from matstrata.store.features.versions import failure_reasons
 
     versions = _stored()
     label = _label(versions, name)
@@ -118,7 +118,7 @@ def deprecate(
 ) -> None:
     """Mark a version as not to be used any more; it stays readable under its full name."""
     from matstrata.schemas.errors import InputError
-    from matstrata.store.features.sets import deprecate as mark
+    from matstrata.store.features.versions import deprecate as mark
 
     if undo == (reason is not None) or (reason is not None and not reason.strip()):
         raise InputError("give either --reason TEXT, or --undo")
@@ -146,7 +146,7 @@ def _compute(names: list[str] | None, *, snapshot: int | None = None, retry: boo
 def _stored() -> dict[str, dict[str, Any]]:
     """All versions in the store, each with its declaration if it has one, and whether that is still the same."""
     from matstrata.pipelines.descriptors.registry import FEATURE_SETS
-    from matstrata.store.features.sets import failure_counts, versions
+    from matstrata.store.features.versions import failure_counts, versions
 
     lake = get_lake()
     if not lake.exists():

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.source_refs import SourceRef
-from matstrata.store.features.sets import resolve
+from matstrata.store.features.versions import resolve
 from matstrata.store.lake.lake import current_snapshot
 from matstrata.store.lake.signatures import signature
 from matstrata.store.lake.sql import identifier, literal, literals

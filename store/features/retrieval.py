@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 from matstrata.schemas.composition import FormulaError, parse_formula
 from matstrata.schemas.errors import InputError
 from matstrata.store.features.decoded import decoded
-from matstrata.store.features.sets import ENTITIES, FeatureSet, compute_for, resolved
+from matstrata.store.features.sets import ENTITIES, FeatureSet, compute_for
+from matstrata.store.features.versions import resolved
 from matstrata.store.lake.sql import literal
 from matstrata.store.results import Tabular
 

@@ -18,7 +18,8 @@ from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import Column
 from matstrata.store import FeatureStore
 from matstrata.store.features import sets
-from matstrata.store.features.sets import FeatureSet, latest_version, materialize, resolve
+from matstrata.store.features.sets import FeatureSet, materialize
+from matstrata.store.features.versions import latest_version, resolve
 from matstrata.store.records.materials import update_materials
 
 CODE = '''

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from matstrata.pipelines.descriptors.registry import FEATURE_SETS, get_feature_set
 from matstrata.schemas.errors import InputError
 from matstrata.store import FeatureStore
-from matstrata.store.features.sets import deprecate, materialize
+from matstrata.store.features.sets import materialize
+from matstrata.store.features.versions import deprecate
 from matstrata.store.lake.as_of import resolve_as_of
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.materials import update_materials
