@@ -114,6 +114,14 @@ def test_the_modules_are_seen() -> None:
     assert {f"matstrata.{package}" for package in PACKAGES} <= modules().keys()
 
 
+def test_no_module_is_too_long() -> None:
+    lengths = {path: len(text.splitlines()) for path, text, _ in modules().values()}
+    report(
+        f"modules have at most {MODULE_LINES} lines",
+        [f"{path.relative_to(PROJECT)}: {lines}" for path, lines in lengths.items() if lines > MODULE_LINES],
+    )
+
+
 def test_no_function_is_too_long() -> None:
     functions = (
         (path, node)
