@@ -14,6 +14,7 @@ from matstrata.schemas.errors import InputError
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.source_refs import SourceRef
 from matstrata.schemas.tables import feature_label
+from matstrata.store.features.versions import failure_counts, versions
 from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.lake import Lake, current_snapshot
 
@@ -34,15 +35,6 @@ _PROPERTIES = """
         list_sort(list(DISTINCT source)) AS sources, min(value) AS lowest, median(value) AS median,
         max(value) AS highest
     FROM observations GROUP BY property ORDER BY property
-"""
-_FEATURE_SETS = """
-    SELECT f.name, f.version, f.entity, f.version =
-            arg_max(f.version, (coalesce(f.current, false), f.version)) OVER (PARTITION BY f.name) AS current,
-        len(f.columns) AS columns, f.rows, coalesce(x.failed, 0) AS failed, f.created_snapshot, f.created_at
-    FROM feature_sets f
-    LEFT JOIN (SELECT name, version, count(*) AS failed FROM feature_failures GROUP BY name, version) x
-        USING (name, version)
-    ORDER BY f.name, f.version
 """
 _TRAINING_SETS = """
     SELECT training_set_id, ensemble, source, properties, features, snapshot, rows, created_at
@@ -74,7 +66,7 @@ def store_overview(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "releases": _rows(con, "SELECT name, snapshot, note, created_at FROM releases ORDER BY snapshot, name"),
         "sources": _rows(con, _SOURCES),
         "properties": [row | _vocabulary(row["property"]) for row in _rows(con, _PROPERTIES)],
-        "feature_sets": _rows(con, _FEATURE_SETS),
+        "feature_sets": _feature_sets(con),
         "training_sets": _rows(con, _TRAINING_SETS),
         "models": models,
     }
@@ -113,6 +105,27 @@ def summarize(lake: Lake) -> dict[str, Any]:
                 "ORDER BY snapshot_id DESC LIMIT 5",
             ),
         }
+
+
+def _feature_sets(con: duckdb.DuckDBPyConnection) -> Rows:
+    """The versions of feature sets; a store that no newer Matstrata has written to says of none that it is current."""
+    rows, failures = versions(con), failure_counts(con)
+    current = {row["name"]: label for label, row in rows.items()}
+    current |= {row["name"]: label for label, row in rows.items() if row.get("current")}
+    return [
+        {
+            "name": row["name"],
+            "version": row["version"],
+            "entity": row["entity"],
+            "current": current[row["name"]] == label,
+            "columns": len(row["columns"]),
+            "rows": row["rows"],
+            "failed": failures.get(label, 0),
+            "created_snapshot": row["created_snapshot"],
+            "created_at": row["created_at"],
+        }
+        for label, row in rows.items()
+    ]
 
 
 def _rows(con: duckdb.DuckDBPyConnection, statement: str) -> Rows:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from matstrata.pipelines.cli.plain import significant
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 from matstrata.schemas.units import unit_suffix
 
@@ -50,7 +51,8 @@ def _prediction_panel(result: Prediction) -> Panel:
     body = Table.grid(padding=(0, 2))
     body.add_row(
         get_property(result.property).title,
-        f"[bold]{result.value:.3g}{unit}[/]   90 %: {result.lower_90:.3g} to {result.upper_90:.3g}{unit}   {domain}",
+        f"[bold]{significant(result.value, 3)}{unit}[/]   90 %: {significant(result.lower_90, 3)} to "
+        f"{significant(result.upper_90, 3)}{unit}   {domain}",
     )
     spread = f"± {result.uncertainty_model:.2g}{unit} by the models" if result.uncertainty_model is not None else ""
     if result.uncertainty_noise is not None:
@@ -62,7 +64,9 @@ def _prediction_panel(result: Prediction) -> Panel:
         body.add_row(f"[dim]{escape(contribution.title)}[/]", escape(contribution.text))
     for neighbor in result.neighbors:
         reference = escape(_short(neighbor.reference))
-        body.add_row("[dim]measured[/]", f"{escape(neighbor.formula)} {neighbor.value:.4g}{unit}  [dim]{reference}[/]")
+        body.add_row(
+            "[dim]measured[/]", f"{escape(neighbor.formula)} {significant(neighbor.value)}{unit}  [dim]{reference}[/]"
+        )
     descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
     for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_PRINTED]]:
         block = effect.block if effect.kind == "source" else readable(effect.block)
