@@ -48,6 +48,7 @@ def list_(*, wide: Wide = False, as_json: AsJson = False) -> None:
 def describe(name: SetName, *, wide: Wide = False, as_json: AsJson = False) -> None:
     """Describe a feature set: what its columns mean, what its version depends on, why rows failed."""
     from matstrata.store.features.versions import failure_reasons
+    from matstrata.store.lake.code import unwrapped
 
     versions = _stored()
     label = _label(versions, name)
@@ -64,11 +65,12 @@ def describe(name: SetName, *, wide: Wide = False, as_json: AsJson = False) -> N
     row["columns"] = [{"name": column, "meaning": comments.get(column)} for column in row["columns"]]
     row["failures"] = failure_reasons(lake, row["name"], row["version"])
     if declared is not None and row["current"]:
+        function = unwrapped(declared.compute)
         row |= {
             "description": declared.description,
             "constants": declared.constants,
             "libraries": list(declared.libraries),
-            "code": [file.name for file in declared.code],
+            "code": f"{function.__module__}.{function.__qualname__}",
             "data_files": [file.name for file in declared.data_files],
         }
     if as_json:
@@ -195,4 +197,4 @@ def _label(versions: dict[str, dict[str, Any]], name: str) -> str:
     labels = [label for label, row in versions.items() if row["name"] == name]
     if not labels:
         raise InputError(f"no feature set {name!r} in the store; there are: {', '.join(versions) or 'none yet'}")
-    return labels[-1]
+    return next((label for label in labels if versions[label]["current"]), labels[-1])

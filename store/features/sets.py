@@ -304,6 +304,7 @@ def _register(transaction: Transaction, feature_set: FeatureSet, current: str) -
         "created_snapshot": current_snapshot(con),
         "rows": 0,
         "created_at": datetime.now(UTC),
+        "current": version == 1,  # a later version is current once it is complete
     }
     transaction.insert(
         "feature_sets", pa.Table.from_pylist([registered_row], schema=TABLES["feature_sets"].arrow_schema)
