@@ -18,6 +18,7 @@ import yaml
 from matstrata.pipelines.ingest.fetching.files import locate
 from matstrata.schemas.contracts import load_contract
 from matstrata.schemas.ensembles import get_ensemble
+from tests.end_to_end.conftest import SMALL_MODELS
 from tests.end_to_end.workplace import PROJECT, Workplace
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,8 @@ def records(mirror: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 @pytest.fixture(scope="module")
 def gaps(records: tuple[Path, dict[str, int]], tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    place = Workplace(tmp_path_factory.mktemp("band_gap"), {"MATSTRATA_CONTRACTS": str(records[0])})
+    variables = {"MATSTRATA_CONTRACTS": str(records[0]), "PYTHONPATH": str(SMALL_MODELS)}
+    place = Workplace(tmp_path_factory.mktemp("band_gap"), variables)
     place.run("run", "band_gap")
     return place
 

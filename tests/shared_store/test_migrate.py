@@ -147,7 +147,7 @@ def test_what_could_not_be_compared_is_no_store_yet(embedded, place, monkeypatch
         with pytest.raises(WorkError, match="the line is dead"):
             migrate(embedded, shared)
         patch.setattr(migration, "_digests", lambda lake: counted(lake) | {"extra": len(str(lake))})
-        with pytest.raises(WorkError, match="differs in extra"):
+        with pytest.raises(WorkError, match="differs from the source in extra"):
             migrate(embedded, shared)
     assert migrate(embedded, shared).copied == 0
     assert history(shared) == before

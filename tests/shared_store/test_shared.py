@@ -160,7 +160,7 @@ def test_a_writer_elsewhere_is_waited_for_and_its_death_frees_the_store(shared, 
 
 def test_the_data_must_lie_where_the_catalog_says(shared, monkeypatch):
     monkeypatch.setenv("MATSTRATA_DATA", f"s3://{servers.BUCKET}/other")
-    with pytest.raises(InputError, match="MATSTRATA_DATA says"):
+    with pytest.raises(InputError, match="MATSTRATA_DATA gives"):
         Lake.of(Settings()).snapshot()
 
 
