@@ -6,6 +6,7 @@ Not here: output formats (`pipelines.cli.app`).
 from __future__ import annotations
 
 import json
+import re
 from typing import cast
 
 import duckdb
@@ -37,7 +38,10 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
         statement = _single(con, sql)
         explain = ""
         if statement.type == duckdb.StatementType.EXPLAIN:  # EXPLAIN ANALYZE runs what it explains
-            explain, inner = _explained(statement.query)
+            try:
+                explain, inner = _explained(statement.query)
+            except (IndexError, ValueError):  # no ')' where DuckDB's parser saw one: an odd space, or part of a letter
+                raise InputError("SQL: of EXPLAIN, only its plain forms can be used here") from None
             statement = _single(con, inner)
         _require_reading(con, statement)
         return con.execute(explain + statement.query)
@@ -83,7 +87,7 @@ def _explained(sql: str) -> tuple[str, str]:
 
 def _word(raw: bytes) -> str:
     """A token without the space and comments behind it."""
-    return raw.decode().split(maxsplit=1)[0].partition("/*")[0].partition("--")[0].lower() if raw.strip() else ""
+    return re.split(r"/\*|--|\s", raw.decode(errors="replace").lower(), maxsplit=1)[0]
 
 
 def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> None:

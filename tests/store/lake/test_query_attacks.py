@@ -298,6 +298,8 @@ def test_no_attack_of_the_grammar_gets_through(place):
         ("SELECT medain(value) FROM observations", 'Did you mean "median"'),
         ("SHOW TABLES FROM __ducklake_metadata_lake", "does not know SHOW"),
         ("EXPLAIN (FORMAT json, CODEGEN) SELECT 1", "SQL"),
+        ("EXPLAIN\u2003SELECT\u2003getenv('HOME')", "SQL"),
+        ("EXPLAIN\u00a0(\u2003ANALYZE\u00a0)\u2003COPY (SELECT 42) TO '{catalog}'", "SQL"),
         ("SELECT 1\0; DROP TABLE observations", "zero character"),
         ("SELECT '\udc80'", "UTF-8"),
         (f"SELECT {'+'.join('1' * 900)}", "nested too deeply"),
