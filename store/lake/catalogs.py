@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +32,7 @@ CATALOG = "lake"
 _ADVISORY_LOCK = 0x4D617453  # "MatS": the lock of a database's one store
 _NO_INLINING = "DATA_INLINING_ROW_LIMIT 0"  # rows in the catalog break time travel (decision 11)
 _COPY_ATTEMPTS = 20  # for a catalog that other processes write to
+_State = tuple[tuple[str, int, int], ...]  # names, times and sizes of files
 _CREDENTIALS = "catalog"  # name of DuckDB's secret in memory
 
 
@@ -45,6 +46,10 @@ class Catalog(Protocol):
     @property
     def extension(self) -> str:
         """The DuckDB extension that reads it."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The TCP ports of its servers."""
 
     def identity(self) -> Hashable | None:
         """The identity of the present catalog, not shared by another one in the same place; None without a catalog."""
@@ -71,6 +76,7 @@ class SqliteCatalog:
 
     file: Path
     extension: str = field(default="sqlite_scanner", init=False)
+    ports: tuple[int, ...] = field(default=(), init=False)
 
     @property
     def address(self) -> str:
@@ -121,35 +127,52 @@ def readable(file: Path) -> Path:
     """
     if not file.exists() or (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK)):
         return file
+    return _unchanged(file, lambda state: _copy(file, state))
+
+
+def copied(file: Path, folder: Path) -> Path:
+    """A copy of a SQLite file, with what its write-ahead log holds, in a folder of the caller's.
+
+    Raises:
+        WorkError: The file can't be copied, or keeps changing.
+    """
+    return _unchanged(file, lambda state: _copy_parts(file, state, folder))
+
+
+def _unchanged(file: Path, copy: Callable[[_State], Path]) -> Path:
+    """The copy of a file that did not change meanwhile."""
     for _ in range(_COPY_ATTEMPTS):
         state = _state(file)
-        copy = _copy(file, state)
+        target = copy(state)
         if _state(file) == state:
-            return copy
+            return target
     raise WorkError(
-        f"{file.parent} is read-only here, and its catalog changed during each of {_COPY_ATTEMPTS} attempts to "
-        "copy it; try again later"
+        f"the catalog of {file.parent} changed during each of {_COPY_ATTEMPTS} attempts to copy it; try again later"
     )
 
 
-def _state(file: Path) -> tuple[tuple[str, int, int], ...]:
+def _state(file: Path) -> _State:
     """Names, times and sizes of the file and of its write-ahead log."""
     parts = [part for part in (file, file.with_name(f"{file.name}-wal")) if part.exists()]
     return tuple((str(part), part.stat().st_mtime_ns, part.stat().st_size) for part in parts)
 
 
 @lru_cache(maxsize=8)
-def _copy(file: Path, state: tuple[tuple[str, int, int], ...]) -> Path:
+def _copy(file: Path, state: _State) -> Path:
+    folder = tempfile.mkdtemp(prefix="matstrata-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return _copy_parts(file, state, Path(folder))
+
+
+def _copy_parts(file: Path, state: _State, folder: Path) -> Path:
     try:
-        folder = tempfile.mkdtemp(prefix="matstrata-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for part, _, _ in state:
-            shutil.copyfile(part, Path(folder) / Path(part).name)
+        for part in folder.glob(f"{file.name}*"):  # of an attempt during which the file changed
+            part.unlink()
+        for name, _, _ in state:
+            shutil.copyfile(name, folder / Path(name).name)
     except OSError as error:
-        raise WorkError(
-            f"{file.parent} is read-only here, and its catalog can't be copied to be read: {error}"
-        ) from error
-    return Path(folder) / file.name
+        raise WorkError(f"the catalog of {file.parent} can't be copied to be read: {error}") from error
+    return folder / file.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +193,12 @@ class PostgresCatalog:
     def address(self) -> str:
         """The address without its password."""
         return public_address(self.url)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The address's, or libpq's own; one for each host."""
+        port = address_parts(self.url).get("port") or os.environ.get("PGPORT") or "5432"
+        return tuple(map(int, port.split(",")))
 
     def identity(self) -> Hashable | None:
         """The number of the catalog's first table in this database."""

@@ -47,6 +47,10 @@ class Files(Protocol):
     def extensions(self) -> tuple[str, ...]:
         """The DuckDB extensions that read it."""
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The TCP ports of its servers."""
+
     def url(self, name: str) -> str:
         """The name by which DuckDB opens the file or, with '/' at the end, the folder."""
 
@@ -81,6 +85,7 @@ class LocalFiles:
 
     folder: Path
     extensions = ()
+    ports = ()
 
     @property
     def address(self) -> str:
@@ -177,6 +182,12 @@ class S3Files:
 
     address: str
     extensions = ("httpfs",)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The port of the endpoint."""
+        url = urlsplit(_keys().endpoint or "https://")
+        return (url.port or (80 if url.scheme == "http" else 443),)
 
     def url(self, name: str) -> str:
         """The s3:// address of a file or folder."""

@@ -155,15 +155,16 @@ class Lake:
         finally:
             con.close()
 
-    def connect_reader(self, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
-        """As `reader`, but the caller closes the connection."""
+    def connect_reader(self, snapshot: int | None = None, catalog: Catalog | None = None) -> duckdb.DuckDBPyConnection:
+        """As `reader`, but the caller closes the connection; and `catalog` may be a copy of the store's."""
         if not self.shared and not self.exists():  # of a shared store, attaching the catalog tells
             raise self._nowhere()
         if snapshot is not None and snapshot < 0:
             raise InputError(f"the store has no snapshot {snapshot}; snapshots are numbered from 0")
         con = self._connect()
         try:
-            self._attach(con, "READ_ONLY" if snapshot is None else f"READ_ONLY, SNAPSHOT_VERSION {int(snapshot)}")
+            options = "READ_ONLY" if snapshot is None else f"READ_ONLY, SNAPSHOT_VERSION {int(snapshot)}"
+            self._attach(con, options, catalog)
         except duckdb.Error as error:
             con.close()
             if "creating a new DuckLake is explicitly disabled" in str(error):  # its maker died before its first commit
@@ -192,13 +193,13 @@ class Lake:
         self.files.unlock(con)
         return con
 
-    def _attach(self, con: duckdb.DuckDBPyConnection, options: str | None) -> None:
+    def _attach(self, con: duckdb.DuckDBPyConnection, options: str | None, catalog: Catalog | None = None) -> None:
         """Attach the lake to read it with these options; without, to write."""
         data = self.files.url(DATA)
         if options is None:
             self.catalog.attach_writing(con, data)
         else:
-            self.catalog.attach(con, data, options)
+            (catalog or self.catalog).attach(con, data, options)
         con.execute(f"USE {CATALOG}")
 
     def make_catalog(self) -> None:

@@ -5,48 +5,46 @@ Not here: output formats (`pipelines.cli.app`).
 
 from __future__ import annotations
 
+import json
 import re
+from typing import cast
 
 import duckdb
 
 from matstrata.schemas.errors import InputError
+from matstrata.store.lake.confined import Confined
 from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.query_tree import require_public
 from matstrata.store.lake.sql import literal
 
-_EXPLAIN = re.compile(r"^(\s|--.*\n|/\*[\s\S]*?\*/)*EXPLAIN(\s+ANALYZE\b|\s*\([^)]*\))?", re.IGNORECASE)
-
-# sqlite_scan and DuckLake's maintenance bypass DuckDB's lock on files; the function `query` hides other calls.
-_TABLE_FUNCTIONS = frozenset(
-    {
-        *("current_snapshot", "snapshots", "table_changes", "table_deletions", "table_info", "table_insertions"),
-        *("duckdb_columns", "duckdb_functions", "duckdb_schemas", "duckdb_tables", "duckdb_views", "pragma_table_info"),
-        *("generate_series", "histogram", "json_each", "json_tree", "range", "repeat", "unnest"),
-    }
-)
-_CATALOG_TABLES = "__ducklake"  # on PostgreSQL, all that its user may read lies behind this name
+_EXPLAINS = {"text", "json", "html", "graphviz", "yaml", "mermaid"}  # formats
 
 
 def connect_locked(lake: Lake, snapshot: int | None = None) -> duckdb.DuckDBPyConnection:
     """A read-only connection that sees only the store; its settings are locked."""
-    con = lake.connect_reader(snapshot)
-    con.execute(f"SET allowed_directories = [{literal(lake.files.url(''))}]")
-    con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
-    return con
+    return cast("duckdb.DuckDBPyConnection", Confined(lake, snapshot))  # which has the methods that readers use
 
 
 def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
     """Run one reading statement; the result can be fetched from what is returned.
 
     Raises:
-        InputError: The SQL is wrong, holds more or less than one statement, would write, or calls a table function
-            that reaches beyond the store.
+        InputError: The SQL is wrong, holds more or less than one statement, would write, or reads or calls what is not
+            public.
     """
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in sql):
+        raise InputError("SQL: the text has a zero character, or bytes that are not UTF-8")
     try:
         statement = _single(con, sql)
-        explained = statement.type == duckdb.StatementType.EXPLAIN  # EXPLAIN ANALYZE runs what it explains
-        _require_reading(con, _single(con, _EXPLAIN.sub("", statement.query)) if explained else statement)
-        return con.execute(statement)
+        explain = ""
+        if statement.type == duckdb.StatementType.EXPLAIN:  # EXPLAIN ANALYZE runs what it explains
+            try:
+                explain, inner = _explained(statement.query)
+            except (IndexError, ValueError):  # no ')' where DuckDB's parser saw one: an odd space, or part of a letter
+                raise InputError("SQL: of EXPLAIN, only its plain forms can be used here") from None
+            statement = _single(con, inner)
+        _require_reading(con, statement)
+        return con.execute(explain + statement.query)
     except duckdb.Error as error:
         raise InputError(f"SQL: {error}") from error
 
@@ -60,26 +58,49 @@ def _single(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
     return statements[0]
 
 
+def _explained(sql: str) -> tuple[str, str]:
+    """An EXPLAIN made here, and the text after the one in `sql`, which is then judged and run as any other.
+
+    Raises:
+        InputError: It has other options than ANALYZE and FORMAT.
+    """
+    raw = sql.encode()
+    starts = [start for start, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
+    words = [_word(raw[start:end]) for start, end in zip(starts, [*starts[1:], len(raw)], strict=True)]
+    after, analyze, format = 1, False, "text"
+    if words[1:2] == ["analyze"]:
+        after, analyze = 2, True
+    elif words[1:2] == ["("] and words[2] in ("analyze", "format"):
+        end = words.index(")")
+        for option in " ".join(words[2:end]).split(" , "):
+            match option.split():
+                case ["analyze"]:
+                    analyze = True
+                case ["format", name] if name in _EXPLAINS:
+                    format = name
+                case _:
+                    raise InputError("SQL: of EXPLAIN's options, ANALYZE and FORMAT can be used here")
+        after = end + 1
+    inner = raw[starts[after] :].decode() if after < len(starts) else ""
+    return f"EXPLAIN ({'ANALYZE, ' if analyze else ''}FORMAT {format}) ", inner
+
+
+def _word(raw: bytes) -> str:
+    """A token without the space and comments behind it."""
+    return re.split(r"/\*|--|\s", raw.decode(errors="replace").lower(), maxsplit=1)[0]
+
+
 def _require_reading(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> None:
     if statement.type != duckdb.StatementType.SELECT:
         raise InputError(
             f"SQL here only reads, and {statement.type.name} does not; use SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
         )
     text = literal(statement.query)  # DuckDB imports pandas (0.5 s) to bind a parameter
-    names = con.execute(
-        "SELECT DISTINCT key, lower(CASE key WHEN 'function' THEN value ->> 'function_name' ELSE value ->> '$' END) "
-        f"FROM json_tree(json_serialize_sql({text})) "
-        "WHERE key IN ('function', 'catalog_name', 'schema_name', 'table_name')"
-    ).fetchall()
-    # DuckDB may read the store's own folder, in which FROM 'data/…/x.parquet' would be a table
-    files = sorted(name for key, name in names if key == "table_name" and "." in name)
-    if files:
-        raise InputError(f"SQL here reads tables, and {', '.join(files)} would be a file")
-    if any(key in ("catalog_name", "schema_name") and name.startswith(_CATALOG_TABLES) for key, name in names):
-        raise InputError("SQL here reads the tables of the store, and not those of its catalog")
-    refused = sorted({name for key, name in names if key == "function"} - _TABLE_FUNCTIONS)
-    if refused:
-        raise InputError(
-            f"SQL here reads the store only, and {', '.join(refused)} may reach beyond; "
-            f"the table functions to use are {', '.join(sorted(_TABLE_FUNCTIONS))}"
-        )
+    row = con.execute(f"SELECT json_serialize_sql({text})").fetchone()
+    try:
+        tree = json.loads(row[0]) if row else {}
+    except RecursionError:
+        raise InputError("SQL: the statement is nested too deeply") from None
+    if tree.get("error") or len(tree.get("statements", ())) != 1:
+        raise InputError(f"SQL: the statement can't be judged: {tree.get('error_message', 'it is not one')}")
+    require_public(tree["statements"][0])

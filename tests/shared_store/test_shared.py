@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -292,3 +293,21 @@ class TestSql:
     def test_reaches_nothing_else(self, con, sql):
         with pytest.raises(InputError, match="SQL"):
             query(con, sql.format(bucket=servers.BUCKET)).fetchall()
+
+    def test_a_role_that_may_only_read_is_enough(self, con, postgres, monkeypatch):
+        name = os.environ["MATSTRATA_CATALOG"].rpartition("/")[2]
+        postgres.psql(
+            "CREATE ROLE reader LOGIN PASSWORD 'only'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", name
+        )
+        monkeypatch.setenv("MATSTRATA_CATALOG", f"postgresql://reader:only@127.0.0.1:{postgres.port}/{name}")
+        with connect_locked(Lake.of(Settings())) as reader:
+            assert query(reader, "SELECT count(*) FROM materials").fetchall() == [(20_000,)]
+            for statement in (
+                "SELECT * FROM __ducklake_metadata_lake.pg_catalog.pg_authid",  # past the first wall
+                "SELECT * FROM postgres_query('__ducklake_metadata_lake', 'SELECT rolpassword FROM pg_authid')",
+                "CALL postgres_execute('__ducklake_metadata_lake', 'DELETE FROM ducklake_snapshot')",
+                "INSERT INTO materials (material_id) VALUES ('x')",
+            ):
+                with pytest.raises(duckdb.Error, match=r"permission denied|read-only"):
+                    reader.execute(statement).fetchall()
+        assert query(con, "SELECT count(*) FROM materials").fetchall() == [(20_000,)]
