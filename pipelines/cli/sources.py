@@ -5,13 +5,12 @@ Not here: drafting, checking and reading files (`pipelines.ingest`), refreshing 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json, progress
+from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json, progress, write
 from matstrata.pipelines.cli.options import AsJson, Wide, group
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 
@@ -128,7 +127,7 @@ def draft(
 
     text = draft_contract(file, output.stem if output else None).as_yaml()
     if output is None:
-        sys.stdout.write(text)
+        write(text)
         return
     try:
         with output.open("x", encoding="utf-8") as stream:
