@@ -275,7 +275,7 @@ def ui(
 ) -> None:
     """Open the Dagster UI: assets, checks, runs, schedules. Ends with Ctrl-C."""
     home = dagster_home()
-    err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
+    err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={plain(home)}; Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "matstrata.pipelines.definitions"]
     command += ["-h", host, "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)

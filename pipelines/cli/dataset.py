@@ -157,7 +157,8 @@ def verify(identifier: Identifier, *, as_json: AsJson = False) -> None:
     else:
         out.print(
             f"{plain(identifier)}: {verdict.rows:,} rows, SHA-256 of the content {verdict.content_sha256}\n"
-            f"the frozen file: {verdict.file}\nrebuilt from snapshot {verdict.snapshot}: {plain(verdict.rebuilt)}"
+            f"the frozen file: {plain(verdict.file)}\n"
+            f"rebuilt from snapshot {verdict.snapshot}: {plain(verdict.rebuilt)}"
         )
     if not verdict.holds:
         raise typer.Exit(1)

@@ -73,7 +73,8 @@ def show(source: SourceName, *, wide: Wide = False, as_json: AsJson = False) -> 
         return
     out.print(f"[bold]{plain(contract.title)}[/]\n{plain(contract.description.strip())}\n")
     out.print(
-        f"{contract.kind}, {plain(contract.method)}; license: {plain(contract.licence)}; {contract.homepage or ''}"
+        f"{contract.kind}, {plain(contract.method)}; license: {plain(contract.licence)}; "
+        f"{plain(contract.homepage or '')}"
     )
     out.print(f"labels: {contract.reconcile.policy}; files: {plain(', '.join(file.label for file in contract.files))}")
     if row is None:
@@ -81,7 +82,7 @@ def show(source: SourceName, *, wide: Wide = False, as_json: AsJson = False) -> 
         return
     out.print(
         f"{row['rows_in']:,} records in, {row['rows_accepted']:,} accepted, {row['rows_rejected']:,} rejected; "
-        f"refreshed {row['refreshed_at']:%Y-%m-%d %H:%M} UTC; files {row['file_sha256'][:12]}"
+        f"refreshed {row['refreshed_at']:%Y-%m-%d %H:%M} UTC; files {plain(row['file_sha256'][:12])}"
     )
     print_rows(out, list(facts["reports"][0]), facts["reports"], wide=wide, least=("flagged", "kind", "method"))
     for name, noise in facts["replicate_noise"].items():

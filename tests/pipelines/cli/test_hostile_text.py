@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from matstrata.pipelines.cli import console
 from matstrata.pipelines.cli.answers import print_predictions
-from matstrata.pipelines.cli.console import make_console, marked, plain
+from matstrata.pipelines.cli.console import make_console, marked, plain, print_json, progress, write
 from matstrata.pipelines.ingest.onboarding import add_source
 from matstrata.pipelines.serving.predictor import Prediction
 from matstrata.store.lake.lake import Lake
@@ -131,12 +133,10 @@ def test_json_holds_the_text_itself(hostile) -> None:
 
 
 def test_a_panel_and_a_spinner_have_no_emoji(capsys) -> None:
-    refused = dict.fromkeys(Prediction.__dataclass_fields__) | {
-        "formula": f"{PROTOTYPE}{CLEAR}", "material_id": PROTOTYPE, "reason": HOSTILE, "citations": ()
-    }  # fmt: skip
-    console = make_console(width=200, force_terminal=False)
-    print_predictions(console, [Prediction(**refused)])
-    console.print(marked(plain(HOSTILE)))
+    stream = make_console(width=200, force_terminal=False)
+    formula = f"{PROTOTYPE}{CLEAR}"
+    print_predictions(stream, [Prediction(formula, "band_gap", "eV", "0", reason=HOSTILE, material_id=PROTOTYPE)])
+    stream.print(marked(plain(HOSTILE)))
     printed = capsys.readouterr().out
     assert printed.count(WRITTEN_OUT) == 2
     assert rf"{PROTOTYPE}\x1b[2J ({PROTOTYPE})" in printed
@@ -150,3 +150,17 @@ def test_times_are_utc_wherever_the_machine_is(hostile) -> None:
             [COMMAND, "sql", statement, *words], env=hostile, capture_output=True, text=True, check=True
         )
         assert all(time in done.stdout for time in times.values()), done.stdout
+
+
+def test_log_lines_are_written_out(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(console, "err", make_console(stderr=True))
+    with progress(HOSTILE):
+        logging.getLogger("matstrata.ingest").info("reading %s", HOSTILE)
+    printed = capsys.readouterr().err
+    assert f"reading {WRITTEN_OUT}" in " ".join(printed.split())
+
+
+def test_a_file_name_that_is_no_text_is_printed(capsys) -> None:
+    write("name\udcff\n")
+    print_json({"name": "name\udcff"})
+    assert "\\udcff\n" in capsys.readouterr().out

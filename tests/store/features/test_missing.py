@@ -14,9 +14,15 @@ from matstrata.store.datasets.training_sets import TrainingSet, select
 from matstrata.store.features.sets import compute_for, materialize
 from matstrata.store.lake.lake import Lake
 from matstrata.store.records.materials import update_materials
+from matstrata.store.upkeep import doctor
 
 NOBLE = ("He", "Ne", "Ar")  # Pauling's scale has no electronegativity of theirs
-GAPS = [("r1", "GaN", 3.4), ("r2", "Fe2O3", 2.2), *((f"n{i}", symbol, 20.0 - i) for i, symbol in enumerate(NOBLE))]
+OPTICS = {"method": "absorption"}
+GAPS = [
+    ("r1", "GaN", 3.4, OPTICS),
+    ("r2", "Fe2O3", 2.2, OPTICS),
+    *((f"n{i}", symbol, 20.0 - i, OPTICS) for i, symbol in enumerate(NOBLE)),
+]
 COLUMN = "electronegativity_mean"
 
 
@@ -100,3 +106,11 @@ def test_what_is_inserted_holds_no_nan(described):
     models.record(described, row, [{**metric, "metric": "pooled_sd", "value": float("nan")}])
     with described.reader() as con:
         assert con.execute("SELECT value FROM model_metrics").fetchall() == [(None,)]
+
+
+def test_the_doctor_tells_of_a_table_that_holds_nan(described, older):
+    assert [finding for finding in doctor.examine(described).findings if finding.check == "missing numbers"] == []
+    diagnosis = doctor.examine(older)
+    (finding,) = (finding for finding in diagnosis.findings if finding.check == "missing numbers")
+    assert finding.what.startswith("features.magpie_v1 holds NaN in ")
+    assert diagnosis.healthy
