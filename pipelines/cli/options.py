@@ -41,8 +41,9 @@ class Main(TyperGroup):
 def _visible_errors() -> Iterator[None]:
     try:
         yield
-    except typer.BadParameter.__mro__[2] as error:  # click's ClickException, which Typer does not export
-        error.message = visible(error.message)  # type: ignore[attr-defined]
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str):  # Click's exceptions, which Typer does not export
+            vars(error)["message"] = visible(vars(error)["message"])
         raise
 
 

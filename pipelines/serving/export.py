@@ -85,7 +85,7 @@ def uniquely_named(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in batches(reader)))
 
 
-class _Screen(io.RawIOBase):
+class _Screen(io.BytesIO):
     """A terminal: what it would obey is written out."""
 
     def __init__(self, stream: IO[bytes]) -> None:
