@@ -163,9 +163,16 @@ class Reconcile(_Part):
     policy: Policy = "median"
     by: str | None = Field(default=None, description="the column that orders polymorphs (energy) or versions (date)")
     temperature_k: tuple[float, float] | None = None
+    format: str | None = Field(
+        default=None,
+        description="how the times of `by` are written where it is not ISO 8601, e.g. '%d.%m.%Y'",
+        exclude_if=lambda value: value is None,  # a contract without it keeps its hash
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if self.format is not None and (self.policy != "newest" or not re.search("%[Yyc]", self.format)):
+            raise ValueError("'format' says how the times of 'newest' are written, at least their year: '%d.%m.%Y'")
         if (self.policy in RANKED) != (self.by is not None):
             raise ValueError(f"'by' names the column that {' and '.join(RANKED)} order by; other policies have none")
         return self

@@ -103,6 +103,18 @@ _RULES = (
         "set options.encoding",
     ),
     Rule(
+        "order.unreadable",
+        "what the policy newest orders by is not a time",
+        "'03/04/2020'",
+        "write 2020-04-03, or state the contract's reconcile.format",
+    ),
+    Rule(
+        "order.undecided",
+        "a year, month or day that holds another time of the same material: neither is the newer",
+        "2020 next to 2020-05-31",
+        "state the day of both, or the year of both",
+    ),
+    Rule(
         "optics.out_of_range",
         "the data do not reach the wavelength asked for",
         "an infrared table, at 589.3 nm",

@@ -17,6 +17,7 @@ from matstrata.store.datasets.labelled import Request, select_labelled
 from matstrata.store.datasets.training_sets import TrainingSet
 from matstrata.store.features.retrieval import Features, FeatureTables, choose, features_for
 from matstrata.store.features.sets import FeatureSet
+from matstrata.store.features.versions import described
 from matstrata.store.lake.as_of import AsOf, resolve_as_of
 from matstrata.store.lake.lake import Lake
 from matstrata.store.lake.query import connect_locked, query
@@ -93,8 +94,8 @@ class FeatureStore:
         """
         chosen = choose(self._con, names)
         first, *further = chosen.labels
-        joins = " ".join(f"LEFT JOIN features.{label} USING ({chosen.key})" for label in further)
-        return self._con.execute(f"SELECT * FROM features.{first} {joins} ORDER BY {chosen.key}").to_arrow_table()
+        joins = " ".join(f"LEFT JOIN {described(label)} USING ({chosen.key})" for label in further)
+        return self._con.execute(f"SELECT * FROM {described(first)} {joins} ORDER BY {chosen.key}").to_arrow_table()
 
     def features_for(
         self,

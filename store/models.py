@@ -14,7 +14,7 @@ import pyarrow as pa
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.tables import TABLES
 from matstrata.schemas.terms import Metric, Setting, Split, Subset
-from matstrata.store.features.versions import versions
+from matstrata.store.features.versions import described, versions
 from matstrata.store.lake.lake import Lake, Transaction
 from matstrata.store.lake.signatures import signature
 
@@ -193,10 +193,10 @@ def _is_current(lake: Lake, features: Sequence[str]) -> bool:
 def unpredicted(lake: Lake, model_id: str, features: Sequence[str]) -> pa.Table:
     """The materials with descriptors that a model has not predicted yet: `material_id`, then the descriptors."""
     first, *further = features
-    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in further)
+    joins = " ".join(f"JOIN {described(version)} USING (material_id)" for version in further)
     with lake.reader() as con:
         return con.execute(
-            f"SELECT * FROM features.{first} {joins} "
+            f"SELECT * FROM {described(first)} {joins} "
             "ANTI JOIN (FROM predictions WHERE model_id = ?) p USING (material_id) ORDER BY material_id",
             [model_id],
         ).to_arrow_table()

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from matstrata.pipelines.cli.console import marked, plain
 from matstrata.pipelines.cli.plain import significant
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 from matstrata.schemas.units import unit_suffix
@@ -32,18 +32,18 @@ def print_predictions(console: Console, results: Sequence[Prediction]) -> None:
     if citations:
         console.print("[bold]Please cite[/]")
         for citation in sorted(citations):
-            console.print(escape(citation), soft_wrap=True)
+            console.print(plain(citation), soft_wrap=True)
 
 
 def _prediction_panel(result: Prediction) -> Panel:
     from matstrata.pipelines.reports.wording import readable
     from matstrata.schemas.properties import get_property
 
-    title = escape(result.formula)
+    title = plain(result.formula)
     if result.material_id not in (None, result.formula):
-        title += f" [dim]({escape(str(result.material_id))})[/]"
+        title += f" [dim]({plain(str(result.material_id))})[/]"
     if result.reason is not None:
-        return Panel(escape(result.reason), title=title, title_align="left", border_style="red")
+        return Panel(plain(result.reason), title=marked(title), title_align="left", border_style="red")
     unit = unit_suffix(result.unit)
     domain = "in domain" if result.in_domain else "[yellow]out of domain: no similar material was measured[/]"
     if result.in_training:
@@ -61,17 +61,17 @@ def _prediction_panel(result: Prediction) -> Panel:
         spread += f"; {result.chance_nonzero:.0%} that it is not zero"
     body.add_row("[dim]of which[/]", spread)
     for contribution in result.contributions:
-        body.add_row(f"[dim]{escape(contribution.title)}[/]", escape(contribution.text))
+        body.add_row(f"[dim]{plain(contribution.title)}[/]", plain(contribution.text))
     for neighbor in result.neighbors:
-        reference = escape(_short(neighbor.reference))
+        reference = plain(_short(neighbor.reference))
         body.add_row(
-            "[dim]measured[/]", f"{escape(neighbor.formula)} {significant(neighbor.value)}{unit}  [dim]{reference}[/]"
+            "[dim]measured[/]", f"{plain(neighbor.formula)} {significant(neighbor.value)}{unit}  [dim]{reference}[/]"
         )
     descriptors = [effect for effect in result.effects if effect.kind == "descriptors"]
     for effect in [*(effect for effect in result.effects if effect.kind == "source"), *descriptors[:EFFECTS_PRINTED]]:
         block = effect.block if effect.kind == "source" else readable(effect.block)
-        body.add_row("[dim]effect[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {escape(block)}")
-    return Panel(body, title=title, title_align="left", border_style="cyan" if result.in_domain else "yellow")
+        body.add_row("[dim]effect[/]", f"{effect.effect:+.2g}{unit}  [dim]{effect.kind}[/] {plain(block)}")
+    return Panel(body, title=marked(title), title_align="left", border_style="cyan" if result.in_domain else "yellow")
 
 
 def _short(reference: str) -> str:
@@ -111,9 +111,9 @@ def print_status(
         wide=wide,
     )
     if not store["exists"]:
-        console.print(f"No store in {escape(store['store'])} yet; 'matstrata run' makes one.", soft_wrap=True)
+        console.print(f"No store in {plain(store['store'])} yet; 'matstrata run' makes one.", soft_wrap=True)
         return
-    console.print(f"[bold]Store[/] {escape(store['store'])}", soft_wrap=True)
+    console.print(f"[bold]Store[/] {plain(store['store'])}", soft_wrap=True)
     console.print(
         f"snapshot {store['snapshot']}, {store['materials']:,} materials, {store['observations']:,} observations\n"
     )

@@ -15,12 +15,22 @@ from typing import Annotated
 import typer
 
 from matstrata.pipelines.cli.benchmark import benchmark
-from matstrata.pipelines.cli.console import dagster_home, err, get_lake, open_page, out, plain, print_json, progress
+from matstrata.pipelines.cli.console import (
+    dagster_home,
+    err,
+    get_lake,
+    open_page,
+    out,
+    plain,
+    print_json,
+    progress,
+    write,
+)
 from matstrata.pipelines.cli.dataset import dataset
 from matstrata.pipelines.cli.features import features
 from matstrata.pipelines.cli.migrate import migrate
 from matstrata.pipelines.cli.models import models
-from matstrata.pipelines.cli.options import CONTEXT, AsJson, Wide, reflow_help
+from matstrata.pipelines.cli.options import CONTEXT, AsJson, Main, Wide, reflow_help
 from matstrata.pipelines.cli.releases import release
 from matstrata.pipelines.cli.sources import sources
 from matstrata.pipelines.cli.stats import stats
@@ -29,6 +39,7 @@ from matstrata.schemas.terms import Kind
 
 app = typer.Typer(
     name="matstrata",
+    cls=Main,
     help="Materials data from many sources in one validated, versioned store: SQL, descriptors, stacked predictions.",
     epilog="Start with 'matstrata run'; 'matstrata status' shows the settings. "
     "Exit codes: 0 done, 1 the work failed, 2 the request or its input was wrong, 130 and 143 stopped by a signal.",
@@ -142,7 +153,7 @@ def cite(
     """Print BibTeX for whatever was used: sources, a training set, a model, the predictions of a property."""
     from matstrata.store.citations import cite as find
 
-    sys.stdout.write("\n\n".join(find(get_lake(), subjects)) + "\n")
+    write("\n\n".join(find(get_lake(), subjects)) + "\n")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # SQL may begin with a comment: -- …
@@ -252,7 +263,7 @@ def docs(
     from matstrata.pipelines.ingest.validating.data_docs import find_page
 
     page = find_page(get_lake(), source)
-    sys.stdout.write(f"{page}\n")
+    write(f"{page}\n")
     if browser:
         open_page(page)
 
@@ -264,7 +275,7 @@ def ui(
 ) -> None:
     """Open the Dagster UI: assets, checks, runs, schedules. Ends with Ctrl-C."""
     home = dagster_home()
-    err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={home}; Ctrl-C ends it)")
+    err.print(f"Dagster UI: http://{host}:{port}  (DAGSTER_HOME={plain(home)}; Ctrl-C ends it)")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "matstrata.pipelines.definitions"]
     command += ["-h", host, "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 (our own interpreter; Ctrl-C must reach Dagster itself)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from matstrata.pipelines.cli.console import plain
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def _age(then: datetime | None, now: datetime, fresh_for: float | None) -> str:
 
 def _trees(lineage: list[dict[str, Any]]) -> list[Tree]:
     """What each set of predictions rests on, down to the sources."""
-    from rich.markup import escape
     from rich.tree import Tree
 
     parents: dict[str, list[tuple[str, int]]] = {}
@@ -107,14 +107,14 @@ def _trees(lineage: list[dict[str, Any]]) -> list[Tree]:
             if parent.startswith("observations "):
                 observed.setdefault(source, []).append((property_name, rows))
             else:
-                grow(tree.add(escape(f"{parent} ({rows:,} rows)" if rows else parent)), parent)
+                grow(tree.add(plain(f"{parent} ({rows:,} rows)" if rows else parent)), parent)
         for source, reports in observed.items():
             names = _listed([property_name for property_name, _ in reports])
-            tree.add(escape(f"source {source}: {names} ({reports[0][1]:,} rows)"))
+            tree.add(plain(f"source {source}: {names} ({reports[0][1]:,} rows)"))
 
     trees = []
     for node in sorted(node for node in parents if node.startswith("predictions ")):
-        tree = Tree(f"[bold]{escape(node)}[/] come from")
+        tree = Tree(f"[bold]{plain(node)}[/] come from")
         grow(tree, node)
         trees.append(tree)
     return trees

@@ -8,31 +8,58 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
+
+from matstrata.schemas.text import to_json, visible
 
 if TYPE_CHECKING:
     from matstrata.store.lake.lake import Lake
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _SafeConsole(Console):
+    """A console that shows what is stored: none of the text that it prints is obeyed by the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
+def make_console(**options: Any) -> Console:
+    """A console for data: ':Cl:' is not an emoji, numbers are not colored, terminal escapes are written out."""
+    return _SafeConsole(highlight=False, emoji=False, **options)
+
+
+out = make_console()
+err = make_console(stderr=True)
 
 
 def print_json(value: object) -> None:
     """Print a value to standard output as JSON; times and paths become text."""
-    import json
+    sys.stdout.write(to_json(value, indent=2) + "\n")
 
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+
+def write(text: str) -> None:
+    """Write a text to standard output as it is, for other programs; into a terminal, without what that would obey."""
+    written = visible(text) if sys.stdout.isatty() else text
+    sys.stdout.write(written.encode(errors="backslashreplace").decode())
 
 
 def plain(message: object) -> str:
-    """Text of data as it is, nothing of it taken for markup."""
-    return escape(str(message))
+    """Text of data as it is: nothing of it is taken for markup, or obeyed by a terminal."""
+    return escape(visible(str(message)))
+
+
+def marked(markup: str) -> Text:
+    """Text with markup, for those of rich's parts that would read emoji codes in it: titles of panels, spinners."""
+    return Text.from_markup(markup, emoji=False)
 
 
 def get_lake() -> Lake:
@@ -63,13 +90,13 @@ def progress(text: str) -> Iterator[None]:
     dagster_home()
     started = time.monotonic()
     logger = logging.getLogger("matstrata")
-    with err.status(text) as spinner:
+    with err.status(marked(plain(text))) as spinner:
 
         class Lines(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
                 message = record.getMessage()
                 err.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {plain(message)}", soft_wrap=True)
-                spinner.update(plain(message))
+                spinner.update(marked(plain(message)))
 
         handler = Lines(logging.INFO)
         logger.addHandler(handler)

@@ -5,7 +5,6 @@ Not here: making and rebuilding them (`store.datasets`), the exported files (`pi
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from matstrata.pipelines.cli.console import (
     plain,
     print_json,
     progress,
+    write,
 )
 from matstrata.pipelines.cli.options import AsJson, Wide, group
 from matstrata.pipelines.cli.tables import print_grid, print_rows
@@ -138,7 +138,7 @@ def export(
     with progress("writing"):
         files = publish(output or Path(name), name, load(lake, facts), facts, format.value)
     for file in files:
-        sys.stdout.write(f"{file}\n")
+        write(f"{file}\n")
 
 
 @dataset.command()
@@ -157,7 +157,8 @@ def verify(identifier: Identifier, *, as_json: AsJson = False) -> None:
     else:
         out.print(
             f"{plain(identifier)}: {verdict.rows:,} rows, SHA-256 of the content {verdict.content_sha256}\n"
-            f"the frozen file: {verdict.file}\nrebuilt from snapshot {verdict.snapshot}: {plain(verdict.rebuilt)}"
+            f"the frozen file: {plain(verdict.file)}\n"
+            f"rebuilt from snapshot {verdict.snapshot}: {plain(verdict.rebuilt)}"
         )
     if not verdict.holds:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matstrata.pipelines.cli.console import get_lake, out, print_json
+from matstrata.pipelines.cli.console import get_lake, out, plain, print_json
 from matstrata.pipelines.cli.options import AsJson, Wide, group
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 
@@ -86,7 +86,10 @@ def promote(model: ModelId) -> None:
     lake = get_lake()
     row = registry.match(lake, model)
     registry.promote(lake, row)
-    out.print(f"{row['model_id']} serves {row['property']}; 'matstrata run {row['property']}' predicts with it.")
+    out.print(
+        f"{plain(row['model_id'])} serves {plain(row['property'])}; "
+        f"'matstrata run {plain(row['property'])}' predicts with it."
+    )
 
 
 @models.command()
@@ -95,7 +98,7 @@ def rollback(property: Annotated[str, typer.Argument(metavar="PROPERTY", help="E
     from matstrata.store import models as registry
 
     row = registry.rollback(get_lake(), property)
-    out.print(f"{row['model_id']} serves {property} again.")
+    out.print(f"{plain(row['model_id'])} serves {plain(property)} again.")
 
 
 def _line(row: dict[str, Any]) -> list[Any]:

@@ -5,10 +5,15 @@ Not here: options of one command, which stand where it is declared.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import cleandoc
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from matstrata.schemas.text import visible
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -16,6 +21,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, with every row
 Wide = Annotated[
     bool, typer.Option("--wide", help="Show every column whole, however narrow the terminal is; a pipe always does.")
 ]
+
+
+class Main(TyperGroup):
+    """The command itself: what it says of wrong arguments is safe for a terminal, whatever these hold."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the arguments before the first subcommand."""
+        with _visible_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the rest of the arguments and run the subcommand."""
+        with _visible_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str):  # Click's exceptions, which Typer does not export
+            vars(error)["message"] = visible(vars(error)["message"])
+        raise
 
 
 def group(summary: str) -> typer.Typer:

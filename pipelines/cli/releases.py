@@ -5,13 +5,12 @@ Not here: naming and comparing them (`store.upkeep`).
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json
+from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json, write
 from matstrata.pipelines.cli.options import AsJson, Wide, group
 from matstrata.pipelines.cli.tables import print_rows
 
@@ -121,5 +120,5 @@ def checkout(name: ReleaseName) -> None:
     from matstrata.store.upkeep.releases import attach_statement, get_release
 
     lake = get_lake()
-    sys.stdout.write(attach_statement(lake, get_release(lake, name).snapshot))
+    write(attach_statement(lake, get_release(lake, name).snapshot))
     err.print(f"Or: matstrata sql --as-of {plain(name)} '…'; in Python: FeatureStore.open(as_of={plain(repr(name))})")

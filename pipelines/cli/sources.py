@@ -5,13 +5,12 @@ Not here: drafting, checking and reading files (`pipelines.ingest`), refreshing 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json, progress
+from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_json, progress, write
 from matstrata.pipelines.cli.options import AsJson, Wide, group
 from matstrata.pipelines.cli.tables import print_grid, print_rows
 
@@ -74,7 +73,8 @@ def show(source: SourceName, *, wide: Wide = False, as_json: AsJson = False) -> 
         return
     out.print(f"[bold]{plain(contract.title)}[/]\n{plain(contract.description.strip())}\n")
     out.print(
-        f"{contract.kind}, {plain(contract.method)}; license: {plain(contract.licence)}; {contract.homepage or ''}"
+        f"{contract.kind}, {plain(contract.method)}; license: {plain(contract.licence)}; "
+        f"{plain(contract.homepage or '')}"
     )
     out.print(f"labels: {contract.reconcile.policy}; files: {plain(', '.join(file.label for file in contract.files))}")
     if row is None:
@@ -82,7 +82,7 @@ def show(source: SourceName, *, wide: Wide = False, as_json: AsJson = False) -> 
         return
     out.print(
         f"{row['rows_in']:,} records in, {row['rows_accepted']:,} accepted, {row['rows_rejected']:,} rejected; "
-        f"refreshed {row['refreshed_at']:%Y-%m-%d %H:%M} UTC; files {row['file_sha256'][:12]}"
+        f"refreshed {row['refreshed_at']:%Y-%m-%d %H:%M} UTC; files {plain(row['file_sha256'][:12])}"
     )
     print_rows(out, list(facts["reports"][0]), facts["reports"], wide=wide, least=("flagged", "kind", "method"))
     for name, noise in facts["replicate_noise"].items():
@@ -128,7 +128,7 @@ def draft(
 
     text = draft_contract(file, output.stem if output else None).as_yaml()
     if output is None:
-        sys.stdout.write(text)
+        write(text)
         return
     try:
         with output.open("x", encoding="utf-8") as stream:

@@ -5,7 +5,6 @@ Not here: the work (`store.upkeep`), how the overview looks (`pipelines.cli.cata
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matstrata.pipelines.cli.console import get_lake, open_page, out, plain, print_json, progress
+from matstrata.pipelines.cli.console import get_lake, open_page, out, plain, print_json, progress, write
 from matstrata.pipelines.cli.options import AsJson, Wide
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def catalog(
     lake = get_lake()
     if page:
         written = write_store_page(lake, freshness_hours(contracts().values()))
-        sys.stdout.write(f"{written}\n")
+        write(f"{written}\n")
         open_page(written)
         return
     with lake.reader() as con:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from matstrata.pipelines.cli.console import plain
 from matstrata.pipelines.cli.tables import print_grid
 from matstrata.pipelines.reports.report import report_path
 from matstrata.schemas.ensembles import EnsembleSpec
@@ -56,15 +57,15 @@ def print_summary(console: Console, lake: Lake, spec: EnsembleSpec) -> None:
         }
         snapshot = current_snapshot(con)
     unit = unit_suffix(spec.predicts.unit)
-    console.print(f"\n[bold]{spec.predicts.title}[/]   store snapshot {snapshot}, model {model_id}\n")
+    console.print(f"\n[bold]{plain(spec.predicts.title)}[/]   store snapshot {snapshot}, model {plain(model_id)}\n")
     _print_sources(console, spec, sources)
     listed = ", ".join(f"{name} v{version} ({columns} columns, {n:,} rows)" for name, version, columns, n in features)
-    console.print(f"  {materials:,} materials; features {listed}\n")
+    console.print(f"  {materials:,} materials; features {plain(listed)}\n")
     _print_errors(console, spec, figures, unit)
     noise = figures.get((MEASUREMENT, POOLED_SD))
     if noise is not None:
         console.print(
-            f"  Repeated measurements of one material scatter by {noise:.3g}{unit} (pooled standard deviation)."
+            f"  Repeated measurements of one material scatter by {noise:.3g}{plain(unit)} (pooled standard deviation)."
         )
     _print_directions(console, lake, spec, [f"{name}_v{version}" for name, version, *_ in features])
 
@@ -96,10 +97,10 @@ def _print_directions(console: Console, lake: Lake, spec: EnsembleSpec, features
         "SELECT source, rule_id, count(*) AS records FROM rejections GROUP BY ALL ORDER BY records DESC",
         f"SELECT * EXCLUDE (model_id) FROM predictions JOIN features.{features[-1]} USING (material_id) {highest}",
     )
-    console.print(f"\n  Store   {lake.address}", soft_wrap=True, highlight=False)
-    console.print(f"  Report  {report_path(lake, spec.name)}", soft_wrap=True, highlight=False)
-    console.print(f"  UI      {command} ui")
-    console.print(f"  Ask     {command} predict GaN --property {spec.name}")
+    console.print(f"\n  Store   {plain(lake.address)}", soft_wrap=True, highlight=False)
+    console.print(f"  Report  {plain(report_path(lake, spec.name))}", soft_wrap=True, highlight=False)
+    console.print(f"  UI      {plain(command)} ui")
+    console.print(f"  Ask     {plain(command)} predict GaN --property {spec.name}")
     console.print("  SQL     three to try:")
     for query in queries:
         console.print(f'    {command} sql "{query}"', soft_wrap=True, highlight=False, markup=False)

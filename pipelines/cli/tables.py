@@ -17,6 +17,7 @@ from rich.text import Text
 
 from matstrata.pipelines.cli.plain import Column, Layout, Shape, aligned, lay_out, significant
 from matstrata.schemas.display import formula_for_people
+from matstrata.schemas.text import visible
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +28,7 @@ _RAW_DIGITS = 6
 _EXACT_BELOW = 1e15  # whole numbers below are exact as floats
 _NAMED = 5  # hidden columns that are named one by one
 _LONG = 28  # a text of several words and more characters is prose
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_BREAK = re.compile(r"[\r\n\t]+")
 
 
 def write_result(
@@ -104,7 +105,7 @@ def print_grid(
     if not titles:
         return
     columns = [
-        _column(name, [row[i] for row in rows], _rank(i, name, least), numeric=name in numeric, raw=raw)
+        _column(_line(name), [row[i] for row in rows], _rank(i, name, least), numeric=name in numeric, raw=raw)
         for i, name in enumerate(titles)
     ]
     whole = wide or not console.is_terminal
@@ -145,13 +146,18 @@ def _cell(value: Any, *, raw: bool) -> str:
     if raw:
         from matstrata.pipelines.serving.export import cell_text
 
-        return _CONTROL.sub(" ", cell_text(value))
+        return _line(cell_text(value))
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return _CONTROL.sub(" ", text)
+    return _line(text)
+
+
+def _line(text: str) -> str:
+    """A text in one line, as a terminal may have it: its width is known before it is laid out."""
+    return visible(_BREAK.sub(" ", text))
 
 
 def _note(layout: Layout) -> str | None:

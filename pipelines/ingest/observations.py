@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from matstrata.pipelines.ingest.identity import Identified, identify
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection
+from matstrata.pipelines.ingest.times import read_period, undecided
 from matstrata.schemas.contracts import Contract, ValueColumn
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.tables import TABLES
@@ -72,6 +73,7 @@ def observe(contract: Contract, raw: RawRecords, spellings_read: pa.Table | None
     temperatures = _read_temperatures(contract, table, faults)
     conditions = _merge_conditions(contract, table, identified, faults)
     numbers = {value.column: _read_numbers(contract, value, table, faults) for value in contract.values}
+    ranks = _read_ranks(contract, table, identified, faults)
     _refuse_empty(contract, numbers, faults)
     keys = _keys_of(contract, table, faults)
 
@@ -89,7 +91,7 @@ def observe(contract: Contract, raw: RawRecords, spellings_read: pa.Table | None
         "kind": kinds,
         "temperature_k": pa.array(temperatures, from_pandas=True),
         "conditions": conditions,
-        "rank": _read_ranks(contract, table),
+        "rank": ranks,
         "reference": table[reference] if reference else pa.nulls(table.num_rows, pa.string()),
     }
     base = _take(pa.table(shared), sound)
@@ -223,18 +225,45 @@ def _read_numbers(contract: Contract, value: ValueColumn, table: pa.Table, fault
     return read
 
 
-def _read_ranks(contract: Contract, table: pa.Table) -> pa.Array:
-    """What the policy orders by: a number, or a date as seconds; null where it is neither."""
+def _read_ranks(contract: Contract, table: pa.Table, identified: Identified, faults: _Faults) -> pa.Array:
+    """What the policy orders by: a number, or the start of a time in seconds; null where it is missing."""
     by = contract.reconcile.by
     if by is None:
         return pa.nulls(table.num_rows, pa.float64())
     with _connect() as con:
         con.register("texts", pa.table({"i": np.arange(table.num_rows), "t": table[by]}))
         ranks = con.execute(
-            "SELECT coalesce(try_cast(trim(t) AS DOUBLE), epoch(try_cast(trim(t) AS TIMESTAMP))) AS v "
-            "FROM texts ORDER BY i"
-        ).to_arrow_table()["v"]
-    return ranks.combine_chunks().cast(pa.float64())
+            "SELECT coalesce(nullif(try_cast(trim(t) AS DOUBLE), 'nan'), epoch(try_cast(trim(t) AS TIMESTAMP))) AS v, "
+            "try_cast(trim(t) AS DOUBLE) IS NOT NULL AS is_number FROM texts ORDER BY i"
+        ).to_arrow_table()
+    stated = ~_is_missing(contract, table[by])
+    numbers = ranks["is_number"].to_numpy()
+    if contract.reconcile.policy == "newest" and (contract.reconcile.format or not numbers[stated].all()):
+        return _read_times(contract, table, identified, stated, faults)
+    return ranks["v"].combine_chunks().cast(pa.float64())
+
+
+def _read_times(
+    contract: Contract, table: pa.Table, identified: Identified, stated: NDArray[np.bool_], faults: _Faults
+) -> pa.Array:
+    """When the time of each record starts, in seconds; what can't be ordered is refused."""
+    by, format = contract.reconcile.by, contract.reconcile.format
+    texts, materials = table[by].to_pylist(), identified.material_ids.to_pylist()
+    starts: list[float | None] = [None] * len(texts)
+    periods = []
+    for row in np.flatnonzero(stated).tolist():
+        if (period := read_period(texts[row], format)) is None:
+            form = f"of the form {format!r}" if format else "like 2026, 2026-05-31 or 2026-05-31T12:00+02:00"
+            reason = f"column {by!r} holds {texts[row]!r}, which is not a time {form}; correct it, or"
+            faults.add(row, "order.unreadable", f"{reason} state the contract's reconcile.format")
+            continue
+        starts[row] = period.start
+        if faults.sound[row]:
+            periods.append((row, materials[row], period))
+    for row, other in undecided(periods):
+        reason = f"column {by!r} holds {texts[row]!r}, and {table['source_record'][other].as_py()} of this material has"
+        faults.add(row, "order.undecided", f"{reason} {texts[other]!r}: which is newer can't be told; state the day")
+    return pa.array(starts, pa.float64())
 
 
 def _refuse_empty(contract: Contract, numbers: Mapping[str, NDArray[np.float64]], faults: _Faults) -> None:

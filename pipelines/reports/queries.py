@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from matstrata.schemas.source_refs import SourceRef
+from matstrata.store.features.versions import described
 from matstrata.store.lake.sql import literal
 
 
@@ -99,7 +100,7 @@ def with_descriptors(
         computed: The largest number of materials that only the other sources have.
     """
     reference = SourceRef.parse(target)
-    joins = " ".join(f"JOIN features.{version} USING (material_id)" for version in features)
+    joins = " ".join(f"JOIN {described(version)} USING (material_id)" for version in features)
     return _query(
         con,
         f"""

@@ -6,8 +6,7 @@ Not here: tables in a terminal (`pipelines.cli.tables`), published data sets (`p
 from __future__ import annotations
 
 import csv
-import json
-import math
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.schemas.text import to_json, visible
 from matstrata.store.lake.atomic import replacing
 
 BATCH = 50_000  # rows
@@ -85,11 +85,24 @@ def uniquely_named(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(names) for batch in batches(reader)))
 
 
+class _Screen(io.BytesIO):
+    """A terminal: what it would obey is written out."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: Any) -> int:
+        """Write UTF-8 with its control characters as escapes."""
+        self._stream.write(visible(bytes(text).decode()).encode())
+        return len(text)
+
+
 @contextmanager
 def _opened(output: Path | None) -> Iterator[IO[bytes]]:
     if output is None:
         sys.stdout.flush()
-        yield sys.stdout.buffer
+        yield _Screen(sys.stdout.buffer) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.flush()
         return
     try:
@@ -103,18 +116,9 @@ def _write_json(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
     separator = b"[\n"
     for batch in batches(reader):
         for row in batch.to_pylist():
-            stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False).encode())
+            stream.write(separator + to_json(row).encode())
             separator = b",\n"
     stream.write(b"\n]\n" if separator == b",\n" else b"[]\n")
-
-
-def _finite(value: Any) -> Any:
-    """A value for JSON, which has no NaN and no infinity: null stands for both."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _write_csv(reader: pa.RecordBatchReader, stream: IO[bytes]) -> None:
@@ -141,7 +145,7 @@ def _inert(value: Any) -> Any:
 def cell_text(value: Any) -> str:
     """Write a value of a table as text: times in ISO format, lists and objects as JSON."""
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        return value.isoformat(sep=" ")
     if isinstance(value, list | dict):
-        return json.dumps(value, default=str, ensure_ascii=False)
+        return to_json(value)
     return str(value)

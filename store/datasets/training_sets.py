@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from matstrata.schemas.errors import InputError
 from matstrata.schemas.source_refs import SourceRef
-from matstrata.store.features.versions import resolve
+from matstrata.store.features.versions import described, resolve
 from matstrata.store.lake.lake import current_snapshot
 from matstrata.store.lake.signatures import signature
 from matstrata.store.lake.sql import identifier, literal, literals
@@ -86,7 +86,7 @@ def select(
     versions = resolve(con, features)
     reference = _with_method(con, source, properties)
     labels = ", ".join(f"max(value) FILTER (property = {literal(name)}) AS {identifier(name)}" for name in properties)
-    joins = " ".join(f"LEFT JOIN features.{version} USING (material_id)" for version in versions)
+    joins = " ".join(f"LEFT JOIN {described(version)} USING (material_id)" for version in versions)
     table = con.execute(
         f"SELECT * FROM (SELECT m.material_id, m.group_id, m.chemical_system, {labels} "
         "FROM labels l JOIN materials m USING (material_id) "

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from matstrata.store.features.versions import described
 from matstrata.store.lake.atomic import replacing
 from matstrata.store.lake.catalogs import CATALOG
 from matstrata.store.lake.lake import current_snapshot
@@ -38,7 +39,7 @@ def decoded(con: duckdb.DuckDBPyConnection, root: Path, label: str) -> pa.Table:
     path = root / CACHE_FOLDER / f"{label}-{_content(con, label, current_snapshot(con))}.arrow"
     with suppress(OSError, pa.ArrowInvalid):
         return _mapped(path)
-    table = con.sql(f"FROM features.{label}").to_arrow_table().combine_chunks()
+    table = con.sql(f"FROM {described(label)}").to_arrow_table().combine_chunks()
     if table.num_rows < MIN_CACHED_ROWS:
         return table
     try:
@@ -55,7 +56,7 @@ def damaged(
     for label in labels:
         for path in sorted((root / CACHE_FOLDER).glob(f"{label}-*.arrow")):
             of = next((each for each in snapshots if path.stem == f"{label}-{_content(con, label, each)}"), None)
-            if of is not None and not _equal(con, path, f"features.{label} AT (VERSION => {of:d})"):
+            if of is not None and not _equal(con, path, described(f"{label} AT (VERSION => {of:d})")):
                 yield path
 
 

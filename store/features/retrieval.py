@@ -23,7 +23,7 @@ from matstrata.schemas.composition import FormulaError, parse_formula
 from matstrata.schemas.errors import InputError
 from matstrata.store.features.decoded import decoded
 from matstrata.store.features.sets import ENTITIES, FeatureSet, compute_for
-from matstrata.store.features.versions import resolved
+from matstrata.store.features.versions import described, resolved
 from matstrata.store.lake.sql import literal
 from matstrata.store.results import Tabular
 
@@ -123,9 +123,9 @@ class FeatureTables:
         if label not in self._whole:
             n_rows = chosen.rows[chosen.labels.index(label)]["rows"]
             if len(ids) < _LARGE * n_rows:
-                return _matching(self.con, f"FROM features.{label}", ids, chosen.key)
+                return _matching(self.con, f"FROM {described(label)}", ids, chosen.key)
             self._whole[label] = (
-                self.con.sql(f"FROM features.{label}").to_arrow_table()
+                self.con.sql(f"FROM {described(label)}").to_arrow_table()
                 if self.root is None
                 else decoded(self.con, self.root, label)
             )

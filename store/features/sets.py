@@ -225,7 +225,10 @@ def _write(
     key = ENTITIES[feature_set.entity].key
     done = np.array([reason is None for reason in reasons], dtype=bool)
     rows = pa.table(
-        [chunk[key].filter(pa.array(done)), *(pa.array(matrix[done, i]) for i in range(len(feature_set.columns)))],
+        [
+            chunk[key].filter(pa.array(done)),
+            *(pa.array(matrix[done, i], from_pandas=True) for i in range(len(feature_set.columns))),  # NaN is NULL
+        ],
         names=[key, *(column.name for column in feature_set.columns)],
     )
     failures = chunk.select([key, "input_hash"]).filter(pa.array(~done)).to_pylist()

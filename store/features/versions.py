@@ -12,8 +12,23 @@ from typing import Any, Protocol
 import duckdb
 
 from matstrata.schemas.errors import InputError
-from matstrata.schemas.tables import feature_label
+from matstrata.schemas.tables import TABLES, feature_label
 from matstrata.store.lake.lake import Lake
+from matstrata.store.lake.sql import literals
+
+_KEYS = [TABLES[table].key[0] for table in ("materials", "structures")]
+
+
+def described(label: str) -> str:
+    """The SQL of a version's rows as matrices take them: NaN where a descriptor is missing.
+
+    In the table, a missing descriptor is NULL, or NaN where an older version of Matstrata wrote it; read like this,
+    both are the same. What is NULL after an outer join was not described at all.
+    """
+    return (
+        f"(SELECT COLUMNS(name -> name IN ({literals(_KEYS)})), "
+        f"coalesce(COLUMNS(name -> name NOT IN ({literals(_KEYS)})), 'nan'::DOUBLE) AS '\\0' FROM features.{label})"
+    )
 
 
 class Signed(Protocol):

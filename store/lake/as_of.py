@@ -22,7 +22,11 @@ def resolve_as_of(lake: Lake, as_of: AsOf) -> int:
     """The number of the snapshot that `as_of` means; None means the newest.
 
     A text is the name of a release, else a snapshot's number, else a moment in ISO 8601. A moment means the last
-    snapshot at or before it, and is UTC where it has no time zone; a date means its first moment.
+    snapshot that is dated at or before it, and is UTC where it has no time zone; a date means its first moment.
+
+    Snapshots are numbered in the order in which they were committed, and dated by the clock of the machine that did.
+    Clocks differ and are set back, so 'the last' goes by number: of all snapshots with a date at or before the moment,
+    the highest number. Its state includes every snapshot below it, also one that a clock ahead has dated later.
 
     Raises:
         InputError: There is no such snapshot or release; or the moment is before the first snapshot, or among states
@@ -68,14 +72,14 @@ def _at(con: duckdb.DuckDBPyConnection, moment: datetime) -> int:
         f"SELECT snapshot_id, epoch_us(snapshot_time) FROM {CATALOG}.snapshots() ORDER BY snapshot_id"
     ).fetchall()
     microseconds = round(moment.timestamp() * 1_000_000)
-    before = [snapshot for snapshot, time in rows if time <= microseconds]
-    after = [snapshot for snapshot, time in rows if time > microseconds]
-    if not before:
-        first = datetime.fromtimestamp(rows[0][1] / 1_000_000, UTC)
+    last = max((snapshot for snapshot, time in rows if time <= microseconds), default=None)
+    if last is None:
+        first = datetime.fromtimestamp(min(time for _, time in rows) / 1_000_000, UTC)
         raise InputError(f"the store begins at {first:%Y-%m-%dT%H:%M:%SZ}, after {moment.isoformat()}")
-    if after and after[0] != before[-1] + 1:
+    following = min((snapshot for snapshot, _ in rows if snapshot > last), default=last + 1)
+    if following != last + 1:
         raise InputError(
-            f"the states between the snapshots {before[-1]} and {after[0]} have expired, and {moment.isoformat()} is "
+            f"the states between the snapshots {last} and {following} have expired, and {moment.isoformat()} is "
             f"among them; give one of these two, or a release"
         )
-    return before[-1]
+    return int(last)

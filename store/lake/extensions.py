@@ -30,6 +30,7 @@ def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
     )
     con.execute("SET enable_progress_bar = true")  # for `query_progress`; it prints nothing itself
     con.execute("SET enable_progress_bar_print = false")
+    con.execute("SET TimeZone = 'UTC'")  # 0.8 ms; otherwise times are shown and compared in the machine's time zone
     for name in extensions:
         con.execute(f"LOAD {literal(str(extension_file(name)))}")
     return con

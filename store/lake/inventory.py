@@ -130,3 +130,14 @@ def unregistered_files(con: duckdb.DuckDBPyConnection, stored: Mapping[str, Stor
 def size(names: Iterable[str], stored: Mapping[str, Stored]) -> int:
     """Bytes of the stored files among `names`."""
     return sum(stored[name].size for name in names if name in stored)
+
+
+def columns_with_nan(con: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
+    """The tables whose present files hold NaN, and in how many columns: by the catalog's statistics of files."""
+    return con.execute(
+        "SELECT if(s.schema_name = 'main', '', s.schema_name || '.') || t.table_name AS name, "
+        f"count(DISTINCT c.column_id) FROM {META}.ducklake_file_column_stats c "
+        f"JOIN {META}.ducklake_data_file f USING (data_file_id) "
+        f"JOIN {META}.ducklake_table t ON t.table_id = f.table_id JOIN {META}.ducklake_schema s USING (schema_id) "
+        "WHERE c.contains_nan::BOOLEAN AND f.end_snapshot IS NULL AND t.end_snapshot IS NULL GROUP BY ALL ORDER BY ALL"
+    ).fetchall()

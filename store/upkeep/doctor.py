@@ -25,6 +25,7 @@ from matstrata.store.lake.files import Stored
 from matstrata.store.lake.hashes import is_changed, recorded_hashes
 from matstrata.store.lake.inventory import (
     DataFile,
+    columns_with_nan,
     data_files,
     orphaned_files,
     scheduled_files,
@@ -88,6 +89,7 @@ def examine(lake: Lake, *, deep: bool = False) -> Diagnosis:
             findings = list(_data(lake, con, files, stored, deep=deep))
             if not any(finding.damage for finding in findings):  # otherwise counting fails for the same reason
                 findings += _counted(con)
+                findings += _nan(con)
                 findings += _caches(lake, con)
             findings += [*_pins(con), *_frozen(lake, con), *_models(lake, con), *_leftovers(lake, con, stored)]
             looked_at = {
@@ -224,6 +226,14 @@ def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         if surplus:
             what = f"{table}: {surplus:,} row(s) repeat the {', '.join(key)} of another, or lack it"
             yield Finding("keys", True, what, _RESTORE.format("report this: a write must have gone wrong"))
+
+
+def _nan(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Missing numbers of a store that an older version filled: learning takes NaN for missing, SQL for the largest."""
+    for table, columns in columns_with_nan(con):
+        what = f"{table} holds NaN in {columns:,} column(s), as versions before wrote a missing number"
+        mend = "matrices are not affected; in SQL, write nullif(column, 'nan'), or 'WHERE NOT isnan(column)'"
+        yield Finding("missing numbers", False, what, mend)
 
 
 def _pins(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:

@@ -74,6 +74,10 @@ LINES: Mapping[str, bytes] = {
     "record.malformed": b"GaN,3.4,5\n",
     "record.undecodable": b"GaN,3\xb74\n",
 }
+TIMES: Mapping[str, bytes] = {
+    "order.unreadable": b"GaN,3.4,03/04/2020\n",
+    "order.undecided": b"GaN,3.4,2020\nGaN,3.5,2020-05-31\n",
+}
 TABLE = "DATA:\n  - type: tabulated {kind}\n    data: |\n        {start} 1.5\n        {end} 1.6\n"
 OPTICS: Mapping[str, str] = {
     "optics.out_of_range": TABLE.format(kind="n", start="5.0", end="9.0"),
@@ -112,7 +116,7 @@ def rules_broken(path: Path, described: Contract) -> set[str]:
 
 
 def test_every_rule_has_an_example() -> None:
-    assert sorted([*CELLS, *LINES, *OPTICS]) == sorted([*RULES, *WARNINGS])
+    assert sorted([*CELLS, *LINES, *TIMES, *OPTICS]) == sorted([*RULES, *WARNINGS])
 
 
 @pytest.mark.parametrize("rule_id", CELLS)
@@ -131,6 +135,14 @@ def test_a_cell_breaks_the_rule(rule_id: str, tmp_path: Path) -> None:
 def test_a_line_breaks_the_rule(rule_id: str, tmp_path: Path) -> None:
     (tmp_path / "lab.csv").write_bytes(b"formula,gap\n" + LINES[rule_id])
     assert rules_broken(tmp_path / "lab.csv", contract("delimited", {"formula": "formula"}, "gap")) == {rule_id}
+
+
+@pytest.mark.parametrize("rule_id", TIMES)
+def test_a_time_breaks_the_rule(rule_id: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.csv").write_bytes(b"formula,gap,when\n" + TIMES[rule_id])
+    reconcile = {"policy": "newest", "by": "when"}
+    described = contract("delimited", {"formula": "formula"}, "gap", reconcile=reconcile)
+    assert rules_broken(tmp_path / "lab.csv", described) == {rule_id}
 
 
 @pytest.mark.parametrize("rule_id", OPTICS)

@@ -65,7 +65,7 @@ def test_csv_holds_nothing_that_a_spreadsheet_would_run(con, tmp_path):
 def test_csv_has_times_in_iso_format_and_nothing_for_null(con, tmp_path):
     file = tmp_path / "x.csv"
     export(con.execute("SELECT TIMESTAMP '2026-11-28 02:03:04.5' AS t, NULL AS n, true AS b"), "csv", file)
-    assert file.read_text().splitlines() == ["t,n,b", "2026-11-28 02:03:04,,True"]
+    assert file.read_text().splitlines() == ["t,n,b", "2026-11-28 02:03:04.500000,,True"]
 
 
 def test_a_name_that_occurs_twice_loses_no_column(con):
