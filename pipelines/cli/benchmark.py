@@ -5,6 +5,7 @@ Not here: the evaluation (`pipelines.benchmarks`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from matstrata.pipelines.cli.console import err, get_lake, out, plain, print_jso
 from matstrata.pipelines.cli.options import AsJson, Wide
 from matstrata.pipelines.cli.tables import print_grid
 from matstrata.schemas.errors import InputError, WorkError
+from matstrata.schemas.terms import Metric, Setting, Subset
 from matstrata.schemas.units import unit_suffix
 
 
@@ -73,10 +75,18 @@ def benchmark(
     _print(result, wide=wide)
 
 
+ERRORS = (Metric.MAE, Metric.RMSE, Metric.R2)
+SETTING_TITLES = {
+    Setting.STRICT: "strict",
+    Setting.KNOWN_DFT: "known DFT",
+    Setting.WITHOUT_DFT: "experiment alone",
+}
+
+
 def _print(result: dict[str, Any], *, wide: bool) -> None:
-    has_classes = result["protocols"]["strict"]["mae_nonmetal"] is not None
-    keys = ["mae", "rmse", "r2", *(["mae_nonmetal"] if has_classes else []), "coverage_90", "n"]
-    names = {"strict": "strict", "known_dft": "known DFT", "without_dft": "experiment alone"}
+    has_classes = result["protocols"][Setting.STRICT]["mae_nonmetal"] is not None
+    keys = [*ERRORS, *(["mae_nonmetal"] if has_classes else []), Metric.COVERAGE_90, Metric.N]
+    names = SETTING_TITLES
     rows = [[f"ours, {text}", *_cells(result["protocols"][name], keys)] for name, text in names.items()]
     rows += [["a plain random forest", *_cells(result["plain_random_forest"], keys)]]
     rows += [[name, *_cells(figures, keys)] for name, figures in result["published"].items()]
@@ -100,12 +110,17 @@ def _print(result: dict[str, Any], *, wide: bool) -> None:
     err.print(f"{result['seconds']:.0f} s of learning")
 
 
-def _print_subgroups(result: dict[str, Any], settings: dict[str, str], *, wide: bool) -> None:
+def _print_subgroups(result: dict[str, Any], settings: Mapping[Setting, str], *, wide: bool) -> None:
     """Errors and 90 % intervals of the classes, and inside and outside of the domain."""
-    keys = ["mae", "rmse", "coverage_90", "width_90", "n"]
-    subsets = {"metal": "metals", "nonmetal": "non-metals", "in_domain": "in domain", "out_of_domain": "out of domain"}
+    keys = [Metric.MAE, Metric.RMSE, Metric.COVERAGE_90, Metric.WIDTH_90, Metric.N]
+    subsets = {
+        "metal": "metals",
+        "nonmetal": "non-metals",
+        Subset.IN_DOMAIN: "in domain",
+        Subset.OUT_OF_DOMAIN: "out of domain",
+    }
     rows = []
-    for setting in ("strict", "known_dft"):
+    for setting in (Setting.STRICT, Setting.KNOWN_DFT):
         figures = result["protocols"][setting]
         parts = {end: text for end, text in subsets.items() if figures.get(f"n_{end}") not in (None, figures["n"])}
         rows += [
@@ -114,12 +129,12 @@ def _print_subgroups(result: dict[str, Any], settings: dict[str, str], *, wide: 
     print_grid(out, ["setting", "rows", *keys], rows, wide=wide, numeric=keys)
 
 
-def _print_rivals(result: dict[str, Any], settings: dict[str, str], keys: list[str], *, wide: bool) -> None:
+def _print_rivals(result: dict[str, Any], settings: Mapping[Setting, str], keys: Sequence[str], *, wide: bool) -> None:
     """The stack and the other methods in one table, if a comparison was requested."""
     if not (rivals := result["methods"]):
         return
-    compared = [key for key in keys if key != "coverage_90"]
-    stack = {name: result["protocols"][name] for name in ("strict", "known_dft")}
+    compared = [key for key in keys if key != Metric.COVERAGE_90]
+    stack = {name: result["protocols"][name] for name in (Setting.STRICT, Setting.KNOWN_DFT)}
     rows = []
     for method, outcome in {"stack": {"protocols": stack}, **rivals}.items():
         rows += [[method, settings[name], *_cells(each, compared)] for name, each in outcome["protocols"].items()]

@@ -187,7 +187,9 @@ def test_a_touched_value_remakes_only_what_depends_on_it(small: Workplace, tmp_p
     assert after["ricci_transport"] == models["ricci_transport"]
     assert after["refractiveindex_info"] != models["refractiveindex_info"]
     assert after[None] != models[None]
-    serving = place.rows("SELECT model_id FROM models WHERE source IS NULL AND serving")  # the new one, unless it is worse
+    serving = place.rows(
+        "SELECT model_id FROM models WHERE source IS NULL AND serving"
+    )  # the new one, unless it is worse
     assert place.rows("SELECT DISTINCT model_id FROM predictions") == serving
 
 

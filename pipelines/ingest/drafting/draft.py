@@ -27,6 +27,7 @@ from matstrata.pipelines.ingest.drafting.values import (
 )
 from matstrata.pipelines.ingest.readers import Sample
 from matstrata.schemas.contracts import SOURCE_NAME, Columns
+from matstrata.schemas.terms import Kind
 
 UNKNOWN = "unknown"
 _GENERAL_NAMES = frozenset(
@@ -210,7 +211,7 @@ def _replicates(sample: Sample, columns: Mapping[str, str], kind: str) -> tuple[
     twice = len(rows) - len(set(rows))
     if not twice:
         return "reject", []
-    if kind == "experiment":
+    if kind == Kind.EXPERIMENT:
         return "keep", [f"{twice} of {len(rows):,} records repeat another: taken for independent measurements"]
     return "reject", [f"{twice} of {len(rows):,} records repeat another: taken for copies, which are refused"]
 

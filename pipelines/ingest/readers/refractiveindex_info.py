@@ -24,6 +24,7 @@ from matstrata.pipelines.ingest.readers.dispersion import FORMULAS, DispersionEr
 from matstrata.pipelines.ingest.readers.interface import Reader
 from matstrata.pipelines.ingest.records import RawRecords, ReadError, Rejection, SourceFile
 from matstrata.schemas.errors import InputError
+from matstrata.schemas.terms import Kind
 
 _COLUMNS = (
     "source_record",
@@ -228,7 +229,7 @@ def _row(
         formula,
         repr(values["n"]),
         "" if kelvin is None else repr(kelvin),
-        "computation" if computed or prose.is_computed(path.stem, comments) else "experiment",
+        Kind.COMPUTATION if computed or prose.is_computed(path.stem, comments) else Kind.EXPERIMENT,
         prose.plain_text(str(document.get("REFERENCES") or "")),
         _json({name: value for name, value in conditions.items() if value is not None}),
     )

@@ -19,7 +19,7 @@ from matstrata.schemas.errors import WorkError
 from matstrata.schemas.expectations import great_expectations, header_suite, rows_suite
 from matstrata.schemas.properties import get_property
 from matstrata.schemas.rules import RULES, TABLE_RULES, Rule
-from matstrata.schemas.units import likely_units
+from matstrata.schemas.units import likely_units, unit_suffix
 from matstrata.store.records.sources import Earlier
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _value_fault(row: Mapping[str, Any], contract: Contract, what: str) -> str:
 
 
 def _quantity(number: object, unit: str) -> str:
-    return str(number) if unit == "1" else f"{number} {unit}"
+    return f"{number}{unit_suffix(unit)}"
 
 
 def _out_of_bounds(row: Mapping[str, Any], contract: Contract) -> str:

@@ -141,7 +141,8 @@ UNUSUAL = [
     {}, {"gap": "0"}, {"gap": " +1e-1 "}, {"T": ""}, {"conditions": ""}, {"kind": "computation"}, {"T": "4.2"},
     {"conditions": '{"note": "with \\"quotes\\""}'},
 ]  # fmt: skip
-BY_OTHERS = {rule for rule in RULES if rule.startswith("optics.")}  # a table holds no spectra
+# a table holds no spectra; and what orders records is planted in test_rules_raised and test_times
+BY_OTHERS = {rule for rule in RULES if rule.startswith(("optics.", "order."))}
 
 
 def test_every_rule_is_planted() -> None:
