@@ -263,16 +263,16 @@ def test_no_attack_of_the_grammar_gets_through(place):
         for _ in range(N_ATTACKS):
             sql, refused = next(made)
             try:
-                shown = str(query(con, sql).fetchmany(1000))
+                output = str(query(con, sql).fetchmany(1000))
             except InputError as error:
-                shown = str(error)
+                output = str(error)
             except duckdb.Error as error:  # of a value, on the way
                 assert not refused, sql
-                shown = str(error)
+                output = str(error)
             else:
                 assert not refused, sql
-            assert SECRET not in shown, sql
-            assert HOME not in shown, sql
+            assert SECRET not in output, sql
+            assert HOME not in output, sql
         assert frame_of_python.num_rows == 1
         assert query(con, "SELECT count(*) FROM observations").fetchall() == [(18,)]
     place.require_untouched()
@@ -380,13 +380,13 @@ def test_behind_the_parser_stands_a_wall(place, sql):
     frame_of_python = pa.table({"x": [SECRET]})
     for path in place.for_the_wall if "{path}" in sql else [""]:
         with connect_locked(place.lake) as con:
-            shown = ""
+            output = ""
             try:
                 for statement in con.extract_statements(sql.format(path=path, folder=place.folder, port=place.port)):
-                    shown = str(con.execute(statement).fetchall())
+                    output = str(con.execute(statement).fetchall())
             except duckdb.Error as error:
-                shown = str(error)
-            assert SECRET not in shown
+                output = str(error)
+            assert SECRET not in output
         place.require_untouched()
     assert frame_of_python.num_rows == 1
 
